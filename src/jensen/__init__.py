@@ -1,0 +1,63 @@
+"""Jensen: EM for Python, Gaussian mixtures first.
+
+The public door. Every name below is loaded when it is first used, so that ``import jensen`` costs next to
+nothing: no scikit-learn, no SciPy, no pyarrow.
+
+>>> import jensen
+>>> "GaussianMixture" in dir(jensen)
+True
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jensen import datasets as datasets
+    from jensen.data.pool import threads as threads
+    from jensen.errors import JensenError as JensenError
+    from jensen.errors import JensenWarning as JensenWarning
+    from jensen.estimators import GaussianMixture as GaussianMixture
+    from jensen.estimators import load as load
+    from jensen.estimators import save as save
+
+__version__ = "0.1.0.dev0"
+
+__all__ = [
+    "GaussianMixture",
+    "JensenError",
+    "JensenWarning",
+    "__version__",
+    "datasets",
+    "load",
+    "save",
+    "threads",
+]
+
+# Public name -> the module that holds it.
+_HOME = {
+    "GaussianMixture": "jensen.estimators",
+    "JensenError": "jensen.errors",
+    "JensenWarning": "jensen.errors",
+    "load": "jensen.estimators",
+    "save": "jensen.estimators",
+    "threads": "jensen.data.pool",
+}
+_ROOMS = frozenset({"datasets"})
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on its first use (PEP 562)."""
+    if name in _ROOMS:
+        return import_module(f"jensen.{name}")
+    if name not in _HOME:
+        raise AttributeError(f"module 'jensen' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, loaded or not."""
+    return sorted({*globals(), *__all__})
