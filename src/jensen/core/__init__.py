@@ -1,0 +1,1 @@
+"""The contracts that everything else is written against; no numerics and no input or output live here."""

@@ -1,0 +1,35 @@
+"""Information criteria, as plain functions of results. Smaller is better throughout, as in scikit-learn.
+
+mclust reports the opposite sign: its BIC is minus ours. The number of observations is the sum of the weights.
+"""
+
+from __future__ import annotations
+
+import math
+
+
+def bic(loglik: float, n_free: int, n: float) -> float:
+    """Bayesian information criterion, -2 l + p log n (Schwarz 1978)."""
+    return -2.0 * loglik + n_free * math.log(n)
+
+
+def aic(loglik: float, n_free: int) -> float:
+    """Akaike's information criterion, -2 l + 2 p (Akaike 1974)."""
+    return -2.0 * loglik + 2.0 * n_free
+
+
+def icl(loglik: float, n_free: int, n: float, map_loglik: float) -> float:
+    """Integrated completed likelihood in mclust's hard form (Biernacki, Celeux & Govaert 2000).
+
+    Parameters
+    ----------
+    loglik : float
+        Log-likelihood l.
+    n_free : int
+        Number of free parameters p.
+    n : float
+        Sum of the weights.
+    map_loglik : float
+        sum_i w_i log max_k r_ik, at most 0: how sure the classification is.
+    """
+    return bic(loglik, n_free, n) - 2.0 * map_loglik

@@ -1,0 +1,90 @@
+"""Arrays in memory, or mapped from disk, as a source of blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import numpy as np
+
+from jensen.core.block import AnyArray, Array, Block
+from jensen.core.contracts import MergeableT
+from jensen.core.parameters import Parameters
+from jensen.data.pool import map_ordered, single_threaded_blas
+
+T = TypeVar("T")
+
+# About this many numbers go into a block: enough work for a thread, little enough for its cache.
+_BLOCK_NUMBERS = 1 << 17
+_MIN_BLOCK_ROWS = 512
+
+
+class ArraySource:
+    """Rows in an array, with optional weights and further row-aligned arrays.
+
+    Blocks are cut by the shape of the data alone, never by the number of threads, and are merged in block order:
+    any number of threads gives the same bits.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n, d)
+        float64 or float32; anything else is converted block by block. It is never written to.
+    weight : ndarray of shape (n,), optional
+        Weights of the rows, at least 0, not all 0.
+    block_rows : int, optional
+        Rows in a block; by default, about 131,072 numbers' worth, at least 512.
+    **arrays : ndarray of shape (n, ...)
+        Further row-aligned arrays that a pass finds in ``Block.arrays``.
+    """
+
+    def __init__(
+        self, x: AnyArray, weight: Array | None = None, *, block_rows: int | None = None, **arrays: AnyArray
+    ) -> None:
+        self.x, self.row_weight, self.arrays = x, weight, arrays
+        self.block_rows = block_rows or max(_MIN_BLOCK_ROWS, _BLOCK_NUMBERS // max(1, x.shape[1]))
+        self.weight = float(x.shape[0]) if weight is None else float(weight.sum())
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return int(self.x.shape[0])
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of blocks."""
+        return -(-self.n_rows // self.block_rows)
+
+    def with_arrays(self, **arrays: AnyArray) -> ArraySource:
+        """The same rows with further row-aligned arrays beside them."""
+        return ArraySource(self.x, self.row_weight, block_rows=self.block_rows, **{**self.arrays, **arrays})
+
+    def block(self, number: int) -> Block:
+        """Block `number`, from 0. Arrays that are in aligned C order already are not copied."""
+        start = number * self.block_rows
+        rows = slice(start, min(start + self.block_rows, self.n_rows))
+        dtype = self.x.dtype if self.x.dtype in (np.float32, np.float64) else np.float64
+        taken = {"x": np.require(self.x[rows], dtype=dtype, requirements=("C", "A"))}
+        taken.update({name: np.require(a[rows], requirements=("C", "A")) for name, a in self.arrays.items()})
+        weight = None if self.row_weight is None else np.ascontiguousarray(self.row_weight[rows], dtype=np.float64)
+        return Block(taken, weight, number, start)
+
+    def fold(self, block_pass: Callable[[Parameters, Block], MergeableT], params: Parameters) -> MergeableT:
+        """The pass over every block, merged from the left in block order."""
+        results = self.map_ordered(block_pass, params)
+        total = next(results)
+        for value in results:
+            total = total.merge(value)
+        return total
+
+    def map_ordered(self, block_pass: Callable[[Parameters, Block], T], params: Parameters) -> Iterator[T]:
+        """The pass over every block, in block order."""
+
+        def work(number: int) -> T:
+            return block_pass(params, self.block(number))
+
+        with single_threaded_blas():
+            yield from map_ordered(work, range(self.n_blocks), self.n_blocks)
+
+    def collect(self, block_pass: Callable[[Parameters, Block], AnyArray], params: Parameters) -> AnyArray:
+        """The row-wise results of a pass, one after another in the order of the rows."""
+        return np.concatenate(list(self.map_ordered(block_pass, params)))

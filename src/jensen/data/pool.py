@@ -1,0 +1,168 @@
+"""The thread pool on which passes over arrays run, and the single-threaded BLAS beneath it.
+
+Passes are split into blocks by the data and merged in block order, so the number of threads never changes a bit of
+a result. Parallelism inside BLAS would: it is held at one thread while passes run.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from jensen.errors import InputError
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+_MARK = threading.local()
+
+
+class _Pool:
+    """One executor for the process, made at first use and made anew after a fork or a change of size."""
+
+    def __init__(self) -> None:
+        self.reset()
+        self.size: int | None = None
+
+    def reset(self) -> None:
+        """Forget the executor and the BLAS guard, as a forked child must: their threads and locks are the parent's."""
+        self.executor: ThreadPoolExecutor | None = None
+        self.executor_size = 0
+        self.lock = threading.Lock()
+        self.blas_users = 0
+        self.blas_limit: Any = None
+        self.blas_controller: Any = None
+
+    def get(self, size: int) -> ThreadPoolExecutor:
+        with self.lock:
+            if self.executor is None or self.executor_size != size:
+                if self.executor is not None:
+                    self.executor.shutdown(wait=False)
+                self.executor = ThreadPoolExecutor(size, "jensen", initializer=_mark_worker)
+                self.executor_size = size
+            return self.executor
+
+
+_POOL = _Pool()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_POOL.reset)
+
+
+def _mark_worker() -> None:
+    _MARK.inside = True
+
+
+def threads(n: int | None = None) -> int:
+    """Set or tell the number of threads that passes use.
+
+    Without a call, it is ``JENSEN_NUM_THREADS``, else ``OMP_NUM_THREADS`` (so that nested use under joblib or Dask
+    does not oversubscribe), else the number of processors available to the process. Results do not depend on it.
+
+    Parameters
+    ----------
+    n : int, optional
+        At least 1; None leaves the setting alone.
+
+    Returns
+    -------
+    int
+        The number now in use.
+
+    Raises
+    ------
+    InputError
+        If `n`, or the environment variable, is not a positive integer.
+    """
+    if n is not None:
+        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+            raise InputError(f"threads must be a positive integer, got {n!r}")
+        _POOL.size = n
+    if _POOL.size is not None:
+        return _POOL.size
+    return _from_environment()
+
+
+def _from_environment() -> int:
+    own = os.environ.get("JENSEN_NUM_THREADS", "").strip()
+    if own:
+        if not own.isdigit() or int(own) < 1:
+            raise InputError(f"the environment variable JENSEN_NUM_THREADS must be a positive integer, got {own!r}")
+        return int(own)
+    # OpenMP allows a list of numbers, one for each level of nesting; the first is ours.
+    omp = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    if omp.isdigit() and int(omp) >= 1:
+        return int(omp)
+    available = getattr(os, "sched_getaffinity", None)
+    return len(available(0)) if available is not None else os.cpu_count() or 1
+
+
+def map_ordered(
+    function: Callable[[T], U], items: Iterable[T], n_items: int, cancel: threading.Event | None = None
+) -> Iterator[U]:
+    """Apply `function` to each item on the pool and yield the results in order.
+
+    At most one result more than there are threads is in flight, which bounds memory. A call from inside a worker
+    runs serially, so nested passes neither deadlock nor oversubscribe.
+
+    Parameters
+    ----------
+    function : callable
+        Called with one item, in any thread.
+    items : iterable
+        Taken one by one, in the calling thread.
+    n_items : int
+        How many there are; a single one is not worth a thread.
+    cancel : Event, optional
+        Set when the caller is interrupted or gives up, for work that can end early.
+    """
+    size = min(threads(), n_items)
+    if size <= 1 or getattr(_MARK, "inside", False):
+        yield from map(function, items)
+        return
+    executor = _POOL.get(threads())
+    waiting: deque[Future[U]] = deque()
+    try:
+        for item in items:
+            waiting.append(executor.submit(function, item))
+            if len(waiting) > size:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        # After an error or an interrupt nothing of this call may keep running behind the caller's back.
+        if cancel is not None and waiting:
+            cancel.set()
+        for future in waiting:
+            future.cancel()
+        for future in waiting:
+            if not future.cancelled():
+                future.exception()
+
+
+@contextmanager
+def single_threaded_blas() -> Iterator[None]:
+    """Hold BLAS at one thread; the first of several holders sets the limit, the last one lifts it.
+
+    The setting is the process's own, which is why holders are counted: one fit that ends must not hand several
+    threads to another that runs.
+    """
+    with _POOL.lock:
+        if _POOL.blas_users == 0:
+            if _POOL.blas_controller is None:
+                from threadpoolctl import ThreadpoolController
+
+                _POOL.blas_controller = ThreadpoolController()
+            _POOL.blas_limit = _POOL.blas_controller.limit(limits=1, user_api="blas")
+        _POOL.blas_users += 1
+    try:
+        yield
+    finally:
+        with _POOL.lock:
+            _POOL.blas_users -= 1
+            if _POOL.blas_users == 0:
+                _POOL.blas_limit.restore_original_limits()

@@ -1,0 +1,1 @@
+"""Component families: one file each, the same sections in the same order."""

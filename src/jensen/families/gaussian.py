@@ -1,0 +1,314 @@
+"""Gaussian components with full, tied, diagonal or spherical covariances.
+
+Density
+    log f_k(x) = -d/2 log(2 pi) - log|L_k| - |L_k^-1 (x - mu_k)|^2 / 2, with Sigma_k = L_k L_k'.
+
+Regularisation
+    Each row counts as a small ball N(x_i, R), R diagonal. Averaging log f_k over the ball subtracts
+    tr(R Sigma_k^-1)/2 from it, and the M-step W_k/n_k + R maximises exactly what the E-step then sums, so that the
+    penalised log-likelihood never falls. Scores, criteria and predictions use the plain density.
+
+M-step (Celeux & Govaert 1995, with R)
+    mu_k = the weighted mean; Sigma_k = W_k/n_k + R (full), W/n + R (tied), their diagonals (diag),
+    tr(W_k)/(n_k d) + tr(R)/d (spherical), where W_k is the scatter about mu_k and W its sum.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self, get_args
+
+import numpy as np
+
+from jensen.core.block import AnyArray, Array, Block
+from jensen.core.domains import Domain, Positive, PositiveDefinite, Real
+from jensen.core.parameters import Parameters
+from jensen.errors import InputError
+from jensen.kernels.portable import Shape, gaussian_log_joint, gaussian_moments, weighted_moments
+from jensen.numerics.cholesky import log_diagonals, lower_factors, symmetric, triangular_inverses
+
+SHAPES: tuple[Shape, ...] = get_args(Shape)
+MCLUST_NAMES: Mapping[str, Shape] = {"VVV": "full", "EEE": "tied", "VVI": "diag", "VII": "spherical"}
+# Eigenvalues within this many times of their floor R mark a degenerate component.
+NEARLY_SINGULAR = 10.0
+_LOG_2PI = math.log(2.0 * math.pi)
+
+
+def covariance_shape(name: object) -> Shape:
+    """The shape that a covariance name of scikit-learn or mclust means.
+
+    Parameters
+    ----------
+    name : str
+        ``full, tied, diag, spherical``, or ``VVV, EEE, VVI, VII`` for the same.
+
+    Raises
+    ------
+    InputError
+        If the name is unknown.
+    """
+    for shape in SHAPES:
+        if name == shape or (isinstance(name, str) and MCLUST_NAMES.get(name) == shape):
+            return shape
+    raise InputError(
+        f"covariance_type must be one of {', '.join(SHAPES)} (or {', '.join(MCLUST_NAMES)} as in mclust), got {name!r}"
+    )
+
+
+# --------------------------------------------------------------------------------------------- statistics
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianStatistics:
+    """Moments of some rows under responsibilities, about a shift.
+
+    Attributes
+    ----------
+    counts : ndarray of shape (K,)
+        n_k, the sum of weighted responsibilities.
+    first : ndarray of shape (K, d)
+        Sum of r (x - shift_k).
+    scatter : ndarray
+        Sum of r (x - shift_k)(x - shift_k)': (K, d, d) full, (d, d) tied (over all k), (K, d) diag, (K,) spherical.
+    shift : ndarray of shape (K, d)
+        Where the moments were taken.
+    shape : {"full", "tied", "diag", "spherical"}
+        Which scatter it is.
+    """
+
+    counts: Array
+    first: Array
+    scatter: Array
+    shift: Array
+    shape: Shape
+
+    def merge(self, other: Self) -> Self:
+        """Moments of both parts, about this one's shift (Chan, Golub & LeVeque 1983)."""
+        if self.shift is not other.shift and not np.array_equal(self.shift, other.shift):
+            other = other.about(self.shift)
+        return type(self)(
+            self.counts + other.counts,
+            self.first + other.first,
+            self.scatter + other.scatter,
+            self.shift,
+            self.shape,
+        )
+
+    def about(self, shift: Array) -> Self:
+        """The same moments about another shift (K, d)."""
+        step = self.shift - shift
+        first = self.first + self.counts[:, None] * step
+        moved = self.scatter + _products(self.first, step, self.shape) + _products(step, first, self.shape)
+        return type(self)(self.counts, first, moved, shift, self.shape)
+
+    def centred(self) -> tuple[Array, Array]:
+        """Means (K, d), and the scatter about them; a component without rows keeps its shift as mean."""
+        alive = self.counts > 0
+        step = np.divide(self.first, self.counts[:, None], out=np.zeros_like(self.first), where=alive[:, None])
+        scatter = self.scatter - _products(self.first, step, self.shape)
+        if self.shape in ("diag", "spherical"):
+            scatter = np.maximum(scatter, 0.0)
+        return self.shift + step, scatter
+
+
+def _products(a: Array, b: Array, shape: Shape) -> Array:
+    """The outer products a_k b_k' of stacked vectors (K, d), or the part of them that a scatter shape keeps."""
+    if shape == "full":
+        return np.asarray(np.einsum("ki,kj->kij", a, b))
+    if shape == "tied":
+        return np.asarray(np.einsum("ki,kj->ij", a, b))
+    return a * b if shape == "diag" else np.asarray(np.einsum("ki,ki->k", a, b))
+
+
+# --------------------------------------------------------------------------------------------- the family
+
+
+@dataclass(frozen=True, eq=False)
+class Gaussian:
+    """A stack of K Gaussian components in d dimensions; parameters ``means`` and ``covariances``.
+
+    Attributes
+    ----------
+    n_components, n_features : int
+        K and d.
+    shape : {"full", "tied", "diag", "spherical"}
+        Which covariances; they are stored as (K, d, d), (d, d), (K, d) and (K,).
+    ridge : ndarray of shape (d,)
+        Diagonal of R, in squared units of the columns; zeros for none.
+    informative : ndarray of shape (d,) of bool, or None
+        Columns that vary. A constant column sits at its floor in every fit, which is no fault of the fit.
+    """
+
+    n_components: int
+    n_features: int
+    shape: Shape
+    ridge: Array
+    informative: AnyArray | None = None
+
+    @property
+    def domains(self) -> Mapping[str, Domain]:
+        """``means``: real; ``covariances``: positive definite, or positive variances."""
+        k, d = self.n_components, self.n_features
+        covariances: Domain
+        if self.shape == "full":
+            covariances = PositiveDefinite(d, (k,))
+        elif self.shape == "tied":
+            covariances = PositiveDefinite(d)
+        else:
+            covariances = Positive((k, d) if self.shape == "diag" else (k,))
+        return {"means": Real((k, d)), "covariances": covariances}
+
+    def unregularised(self) -> Gaussian:
+        """The same family without R, whose density is the plain one."""
+        return Gaussian(self.n_components, self.n_features, self.shape, np.zeros(self.n_features), self.informative)
+
+    # ----------------------------------------------------------------------------------------- density
+
+    def log_density(self, params: Parameters, block: Block) -> Array:
+        """log f_k(x_i), shape (n, K)."""
+        whitening, constants = whiten(self.shape, params)
+        return gaussian_log_joint(block.x, self.shape, params["means"], whitening, constants)
+
+    def log_penalty(self, params: Parameters) -> Array:
+        """tr(R Sigma_k^-1)/2 for each component, shape (K,)."""
+        if not self.ridge.any():
+            return np.zeros(self.n_components)
+        whitening, _ = whiten(self.shape, params)
+        if self.shape in ("full", "tied"):
+            # tr(R Sigma^-1) = |L^-1 R^(1/2)|^2, summed over all entries.
+            penalty = 0.5 * np.einsum("...ij,...ij,j->...", whitening, whitening, self.ridge)
+            return np.broadcast_to(penalty, (self.n_components,))
+        per_column = self.ridge if self.shape == "diag" else self.ridge.sum()
+        squares = whitening**2 * per_column
+        return np.asarray(0.5 * (squares.sum(axis=1) if self.shape == "diag" else squares))
+
+    # ----------------------------------------------------------------------------------------- E-step
+
+    def fused(self, params: Parameters, log_weights: Array, block: Block) -> tuple[GaussianStatistics, float]:
+        """The statistics and the penalised log-likelihood of a mixture's E-step in one pass."""
+        whitening, constants = whiten(self.shape, params)
+        offsets = constants - self.log_penalty(params) + log_weights
+        means = params["means"]
+        counts, first, scatter, loglik = gaussian_moments(block.x, block.weight, self.shape, means, whitening, offsets)
+        return GaussianStatistics(counts, first, scatter, means, self.shape), loglik
+
+    def statistics(self, params: Parameters, block: Block, responsibilities: Array) -> GaussianStatistics:
+        """Moments about the current means under weighted responsibilities (n, K)."""
+        means = params["means"]
+        return GaussianStatistics(*weighted_moments(block.x, responsibilities, self.shape, means), means, self.shape)
+
+    # ----------------------------------------------------------------------------------------- M-step
+
+    def maximize(self, params: Parameters, statistics: GaussianStatistics) -> Mapping[str, Array]:
+        """Closed-form maximiser; a component without rows keeps its old parameters, which lose nothing."""
+        counts = statistics.counts
+        means, scatter = statistics.centred()
+        alive = counts > 0
+        safe = np.where(alive, counts, 1.0)
+        if self.shape == "tied":
+            total = counts.sum()
+            covariances = symmetric(scatter) / total + np.diag(self.ridge)
+            return {"means": means, "covariances": covariances}
+        if self.shape == "full":
+            covariances = symmetric(scatter) / safe[:, None, None] + np.diag(self.ridge)
+        elif self.shape == "diag":
+            covariances = scatter / safe[:, None] + self.ridge
+        else:
+            covariances = scatter / (safe * self.n_features) + self.ridge.mean()
+        covariances[~alive] = params["covariances"][~alive]
+        return {"means": means, "covariances": covariances}
+
+    # ----------------------------------------------------------------------------------------- sampling, faults
+
+    def sample(self, params: Parameters, component: int, n: int, rng: np.random.Generator) -> AnyArray:
+        """Draw n rows of one component, shape (n, d)."""
+        noise = rng.standard_normal((n, self.n_features))
+        covariance = params["covariances"] if self.shape == "tied" else params["covariances"][component]
+        spread = noise @ lower_factors(covariance).T if covariance.ndim == 2 else noise * np.sqrt(covariance)
+        return np.asarray(params["means"][component] + spread)
+
+    def faults(self, params: Parameters, counts: Array) -> tuple[str, ...]:
+        """Components on fewer than d + 1 effective rows, or with an eigenvalue within ten times of R."""
+        found = [
+            f"component {k} rests on {count:.3g} effective rows, fewer than d + 1 = {self.n_features + 1}"
+            for k, count in enumerate(counts)
+            if count < self.n_features + 1
+        ]
+        columns = self.ridge > 0 if self.informative is None else (self.ridge > 0) & self.informative
+        ratios = floor_ratios(self.shape, params["covariances"], self.ridge, columns)
+        if ratios is not None:
+            names = (
+                ["the shared covariance"] if self.shape == "tied" else [f"component {k}" for k in range(len(ratios))]
+            )
+            found += [
+                f"{name} is nearly singular: an eigenvalue is only {ratio:.3g} times its floor R"
+                for name, ratio in zip(names, ratios, strict=True)
+                if ratio < NEARLY_SINGULAR
+            ]
+        return tuple(found)
+
+
+def floor_ratios(shape: Shape, covariances: Array, floor: Array, columns: AnyArray) -> Array | None:
+    """Smallest eigenvalue of each covariance over some columns, in units of a floor for each column.
+
+    Parameters
+    ----------
+    shape : {"full", "tied", "diag", "spherical"}
+        Which covariances.
+    covariances : ndarray
+        In the layout of `shape`.
+    floor : ndarray of shape (d,)
+        Variances, positive in the chosen columns.
+    columns : ndarray of shape (d,) of bool
+        The columns that count.
+
+    Returns
+    -------
+    ndarray of shape (K,), or (1,) for ``tied``, or None
+        None if no column counts.
+    """
+    if not columns.any():
+        return None
+    if shape == "spherical":
+        return np.asarray(covariances / floor[columns].mean())
+    if shape == "diag":
+        return np.asarray((covariances[:, columns] / floor[columns]).min(axis=1))
+    unit = 1.0 / np.sqrt(floor[columns])
+    inside = covariances.reshape(-1, *covariances.shape[-2:])[:, columns][:, :, columns]
+    return np.asarray(np.linalg.eigvalsh(inside * unit[:, None] * unit)[:, 0])
+
+
+def whiten(shape: Shape, params: Parameters) -> tuple[Array, Array]:
+    """Whitening factors of the covariances, and the constants -d/2 log(2 pi) - log|L_k| (K,).
+
+    Computed once for each record of parameters and kept with it.
+
+    Raises
+    ------
+    NumericalFailure
+        If a covariance is not positive definite.
+    """
+
+    def compute(record: Parameters) -> tuple[Array, Array]:
+        covariances = record["covariances"]
+        n_components, d = record["means"].shape
+        if shape in ("full", "tied"):
+            factors = lower_factors(covariances)
+            half_log_det = log_diagonals(factors)
+            whitening = triangular_inverses(factors)
+        else:
+            whitening = 1.0 / np.sqrt(_positive(covariances))
+            per_column = -np.log(whitening)
+            half_log_det = per_column.sum(axis=1) if shape == "diag" else d * per_column
+        return whitening, np.broadcast_to(-0.5 * d * _LOG_2PI - half_log_det, (n_components,))
+
+    return params.derived("whitening", compute)
+
+
+def _positive(variances: Array) -> Array:
+    """The variances, if all are positive: the 1 x 1 case of `lower_factors`, with its error."""
+    if not (variances > 0).all():
+        lower_factors(variances.reshape(-1, 1, 1))
+    return variances

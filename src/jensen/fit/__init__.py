@@ -1,0 +1,1 @@
+"""Procedures over whole runs: starts, restarts, and the choice of the number of components."""

@@ -1,0 +1,146 @@
+"""Several starts, each recorded, and the best sound one kept."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from threading import Event
+from typing import Any
+
+import numpy as np
+
+from jensen.core.contracts import Info, Run, StoppingRule
+from jensen.core.parameters import Parameters
+from jensen.core.status import Status
+from jensen.data.arrays import ArraySource
+from jensen.data.pool import map_ordered, single_threaded_blas, threads
+from jensen.errors import NumericalFailure
+from jensen.models.mixture import Mixture
+from jensen.solve.em import EM
+from jensen.solve.loop import Limits, run
+
+# Objectives that differ by less than this, in nats, are the same optimum.
+SAME_OPTIMUM = 1e-3
+
+StartObserver = Callable[[int, Info], None]
+
+
+@dataclass(frozen=True)
+class StartRecord:
+    """What became of one start.
+
+    Attributes
+    ----------
+    index : int
+        Number of the start, from 0; with the seed it names the random stream.
+    kind : str
+        How it was drawn.
+    objective : float
+        Penalised log-likelihood at the end; minus infinity if the start had no density.
+    status : Status
+        How it ended.
+    n_iter : int
+        M-steps.
+    faults : tuple of str
+        Why it is degenerate; empty for a sound one.
+    seconds : float
+        Wall time.
+    """
+
+    index: int
+    kind: str
+    objective: float
+    status: Status
+    n_iter: int
+    faults: tuple[str, ...]
+    seconds: float
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing about the result is degenerate."""
+        return not self.faults and self.status is not Status.DEGENERATE
+
+
+def run_starts(
+    model: Mixture,
+    source: ArraySource,
+    starts: Sequence[tuple[str, Callable[[], Parameters]]],
+    rule: Callable[[], StoppingRule],
+    limits: Limits,
+    observer: StartObserver | None = None,
+) -> tuple[Run[Any], tuple[StartRecord, ...]]:
+    """Run EM from every start and return the best run with the record of all.
+
+    Sound runs come before degenerate ones, then the higher objective, then the earlier start. Small data take one
+    start to a thread, large data the threads to the blocks of one start after another; results are the same. An
+    interrupt ends all runs, and the best so far is returned with the status INTERRUPTED.
+
+    Parameters
+    ----------
+    model : Mixture
+        What is fitted.
+    source : ArraySource
+        The data.
+    starts : sequence of (str, callable)
+        The kind of each start, and a function that makes its parameters.
+    rule : callable
+        Makes a stopping rule for one run.
+    limits : Limits
+        Of every run; the deadline is common to all.
+    observer : callable (int, Info) -> None, optional
+        Told of every point of every start; may be called from several threads.
+
+    Raises
+    ------
+    NumericalFailure
+        If no start has a density.
+    KeyboardInterrupt
+        If it comes before any start has been evaluated.
+    """
+    cancel = Event()
+    limits = replace(limits, cancel=cancel)
+    ended: list[tuple[Run[Any] | None, StartRecord]] = []
+
+    def one(index: int) -> None:
+        if ended and (cancel.is_set() or time.perf_counter() > limits.deadline):
+            return
+        kind, make = starts[index]
+        began = time.perf_counter()
+        told = None if observer is None else lambda info: observer(index, info)
+        result: Run[Any] | None = None
+        faults: tuple[str, ...] = ()
+        objective, status, n_iter = -np.inf, Status.DEGENERATE, 0
+        try:
+            result = run(EM(model), source, make(), rule(), limits, told)
+        except NumericalFailure as failure:
+            faults = (str(failure),)
+        else:
+            faults = model.faults(result.params, result.statistics)
+            objective, status, n_iter = result.objective, result.status, result.n_iter
+        if status is Status.INTERRUPTED:
+            cancel.set()
+        seconds = time.perf_counter() - began
+        ended.append((result, StartRecord(index, kind, objective, status, n_iter, faults, seconds)))
+
+    interrupted = False
+    with single_threaded_blas():
+        try:
+            if source.n_blocks < 2 * threads():
+                deque(map_ordered(one, range(len(starts)), len(starts), cancel), maxlen=0)
+            else:
+                deque(map(one, range(len(starts))), maxlen=0)
+        except KeyboardInterrupt:
+            interrupted = True
+            if all(result is None for result, _ in ended):
+                raise
+    ended.sort(key=lambda pair: pair[1].index)
+    records = tuple(record for _, record in ended)
+    runs = [(result, record) for result, record in ended if result is not None]
+    if not runs:
+        raise NumericalFailure(records[0].faults[0])
+    best, _ = max(runs, key=lambda pair: (pair[1].is_sound, pair[1].objective, -pair[1].index))
+    if interrupted or cancel.is_set():
+        best = replace(best, status=Status.INTERRUPTED)
+    return best, records

@@ -1,0 +1,177 @@
+"""The record of a fitted mixture: parameters, how good they are, how the fit went, and what to know about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from jensen.core import criteria
+from jensen.core.block import Array
+from jensen.core.parameters import Parameters
+from jensen.core.status import Status
+from jensen.families.gaussian import Gaussian
+from jensen.fit.fitted import FittedMixture
+from jensen.fit.restarts import SAME_OPTIMUM, StartRecord
+from jensen.kernels.portable import Shape
+from jensen.models.mixture import Mixture
+
+
+@dataclass(frozen=True, eq=False)
+class MixtureFit:
+    """A fitted Gaussian mixture and its whole record.
+
+    Attributes
+    ----------
+    model : Mixture
+        What was fitted, with its regularisation.
+    params : Parameters
+        ``weights`` (K,), ``means`` (K, d) and ``covariances`` in the layout of the shape.
+    objective : float
+        Penalised log-likelihood at `params`: what EM maximised, which never falls.
+    loglik : float
+        Plain log-likelihood at `params`, summed over weighted rows.
+    map_loglik : float
+        Weighted sum of the log-responsibilities of the most probable components, at most 0.
+    weight : float
+        Sum of the rows' weights: the n of every criterion.
+    n_rows : int
+        Number of rows, whatever their weights.
+    status : Status
+        How the best run ended.
+    detail : str
+        More on the status, where there is more to say.
+    n_iter : int
+        M-steps of the best run.
+    passes : int
+        Passes over the data of the best run.
+    trace : tuple of float
+        `objective` at the start and after every M-step of the best run.
+    starts : tuple of StartRecord
+        Every start.
+    faults : tuple of str
+        Why the result is degenerate; empty for a sound one.
+    coinciding : tuple of tuple of int
+        Groups of components that are one and the same: a saddle, where EM stays without having separated them.
+    seed : int or None
+        Seed of all random streams; None when nothing was drawn.
+    feature_names : tuple of str or None
+        Names of the columns.
+    seconds : float
+        Wall time of the whole fit.
+    """
+
+    model: Mixture
+    params: Parameters
+    objective: float
+    loglik: float
+    map_loglik: float
+    weight: float
+    n_rows: int
+    status: Status
+    detail: str
+    n_iter: int
+    passes: int
+    trace: tuple[float, ...] = field(repr=False)
+    starts: tuple[StartRecord, ...] = field(repr=False)
+    faults: tuple[str, ...]
+    coinciding: tuple[tuple[int, ...], ...]
+    seed: int | None
+    feature_names: tuple[str, ...] | None
+    seconds: float
+
+    @property
+    def family(self) -> Gaussian:
+        """The Gaussian components."""
+        family = self.model.family
+        assert isinstance(family, Gaussian)
+        return family
+
+    @property
+    def n_components(self) -> int:
+        """K."""
+        return self.model.n_components
+
+    @property
+    def n_features(self) -> int:
+        """d."""
+        return self.family.n_features
+
+    @property
+    def covariance_type(self) -> Shape:
+        """``full``, ``tied``, ``diag`` or ``spherical``."""
+        return self.family.shape
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing about the result is degenerate."""
+        return not self.faults and self.status is not Status.DEGENERATE
+
+    @property
+    def n_free(self) -> int:
+        """Number of free parameters."""
+        return self.params.n_free
+
+    @property
+    def bic(self) -> float:
+        """BIC of the plain log-likelihood; smaller is better."""
+        return criteria.bic(self.loglik, self.n_free, self.weight)
+
+    @property
+    def aic(self) -> float:
+        """AIC of the plain log-likelihood; smaller is better."""
+        return criteria.aic(self.loglik, self.n_free)
+
+    @property
+    def icl(self) -> float:
+        """ICL in mclust's hard form; smaller is better."""
+        return criteria.icl(self.loglik, self.n_free, self.weight, self.map_loglik)
+
+    @property
+    def message(self) -> str:
+        """How the fit ended, in a sentence."""
+        return f"{self.status.message} ({self.detail})" if self.detail else self.status.message
+
+    @property
+    def n_agreeing(self) -> int:
+        """How many starts ended at the best optimum, within 1e-3 nats."""
+        return sum(abs(start.objective - self.objective) < SAME_OPTIMUM for start in self.starts)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a user should know before using the result, each with its remedy; empty when all is well."""
+        found = list[str]()
+        if not self.status.is_converged:
+            found.append(self.message)
+        if self.faults:
+            found.append(
+                "the fit is degenerate: " + "; ".join(self.faults) + ". Lower n_components, choose a simpler "
+                "covariance_type, raise reg_covar, or try more starts"
+            )
+        for group in self.coinciding:
+            found.append(
+                f"components {', '.join(map(str, group))} coincide: a saddle, or fewer groups than components. "
+                "Lower n_components or try other starts"
+            )
+        return tuple(found)
+
+    @property
+    def fitted(self) -> FittedMixture:
+        """The mixture to be used: predictions, scores, samples."""
+        return FittedMixture(self.covariance_type, self.params, self.feature_names)
+
+    def covariance_matrices(self) -> Array:
+        """The covariances as full matrices, shape (K, d, d)."""
+        return full_covariances(self.covariance_type, self.params)
+
+
+def full_covariances(shape: Shape, params: Parameters) -> Array:
+    """Covariances of any shape as full matrices (K, d, d)."""
+    covariances = params["covariances"]
+    n_components, d = params["means"].shape
+    if shape == "full":
+        return covariances
+    if shape == "tied":
+        return np.tile(covariances, (n_components, 1, 1))
+    variances = covariances if shape == "diag" else np.tile(covariances[:, None], (1, d))
+    return variances[:, :, None] * np.eye(d)

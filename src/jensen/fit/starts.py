@@ -1,0 +1,144 @@
+"""Where a Gaussian mixture may start: partitions and seeds drawn from a table of rows, or what the user brings.
+
+Every start ends in parameters. A start that would put a component on too few rows for its covariance gets the
+covariance pooled over components there; what EM makes of it is EM's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from jensen.core.block import AnyArray, Array
+from jensen.core.parameters import Parameters
+from jensen.data.arrays import ArraySource
+from jensen.families.gaussian import NEARLY_SINGULAR, Gaussian, floor_ratios
+from jensen.fit.kmeans import lloyd, nearest_labels, seed_rows
+from jensen.fit.summary import DataSummary
+from jensen.models.mixture import Mixture
+from jensen.numerics.order import draw_distinct
+
+StartKind = Literal["kmeans", "k-means++", "random", "random_from_data"]
+START_KINDS: tuple[StartKind, ...] = get_args(StartKind)
+
+# A covariance with an eigenvalue below this share of the automatic ridge is singular but for rounding.
+_START_FLOOR = 1e-4
+
+
+def draw_start(kind: StartKind, model: Mixture, data: DataSummary, rng: np.random.Generator) -> Parameters:
+    """Parameters to start from.
+
+    Parameters
+    ----------
+    kind : {"kmeans", "k-means++", "random", "random_from_data"}
+        ``kmeans``: clusters of weighted k-means, seeded by k-means++. ``k-means++``: its seeds alone as means.
+        ``random``: a random balanced partition of a few rows for each component; never nearly equal
+        responsibilities, which sit on a saddle. ``random_from_data``: rows as means. Seeds and rows come with the
+        covariance of the data about the nearest of them.
+    model : Mixture
+        Of Gaussian components.
+    data : DataSummary
+        The table that is drawn from.
+    rng : numpy.random.Generator
+        The stream to draw from.
+    """
+    n_components = model.n_components
+    if kind == "random":
+        return from_labels(model, data, _random_partition(data, n_components, rng))
+    z = (data.rows - data.centre) / data.scale
+    if kind == "random_from_data":
+        seeds = draw_distinct(data.weight, rng, n_components)
+    else:
+        seeds = seed_rows(z, data.weight, n_components, rng)
+    # With fewer different rows than components, components share rows; coinciding ones are reported after the fit.
+    seeds = np.resize(seeds, n_components)
+    if kind == "kmeans" and len(np.unique(seeds)) == n_components:
+        return from_labels(model, data, lloyd(z, data.weight, z[seeds]))
+    return _from_seeds(model, data, z, seeds)
+
+
+def from_labels(model: Mixture, data: DataSummary, labels: AnyArray) -> Parameters:
+    """The M-step from labels (m,) of the table's rows; -1 leaves a row out."""
+    return from_given(model, data, ArraySource(data.rows, data.weight, labels=labels))
+
+
+def from_given(model: Mixture, data: DataSummary, source: ArraySource) -> Parameters:
+    """The M-step from the labels or responsibilities that a source brings beside its rows.
+
+    Taken twice: the moments of the second time are about the means of the first, which makes them exact.
+    """
+    params = _template(model, data)
+    for _ in range(2):
+        params = model.maximize(params, source.fold(model.expect_given, params))
+    return _repair(model, data, params)
+
+
+def _template(model: Mixture, data: DataSummary) -> Parameters:
+    """Equal weights, every mean in the centre, the spread of the whole data."""
+    n_components = model.n_components
+    return model.parameters(
+        weights=np.full(n_components, 1.0 / n_components),
+        means=np.tile(data.centre, (n_components, 1)),
+        covariances=spread_out(model, data.scale**2),
+    )
+
+
+def spread_out(model: Mixture, variances: Array) -> Array:
+    """Covariances of the model's shape with the same variances (d,) in every component."""
+    family: Gaussian = model.family  # type: ignore[assignment]
+    k = family.n_components
+    if family.shape == "full":
+        return np.tile(np.diag(variances), (k, 1, 1))
+    if family.shape == "tied":
+        return np.diag(variances)
+    return np.tile(variances, (k, 1)) if family.shape == "diag" else np.full(k, variances.mean())
+
+
+def _random_partition(data: DataSummary, n_components: int, rng: np.random.Generator) -> AnyArray:
+    """Balanced labels for some 5 (d + 1) rows a component, and -1 for the others.
+
+    On all the rows, the means of random parts would differ by no more than their standard errors.
+    """
+    n_rows, d = data.rows.shape
+    size = min(n_rows, n_components * 5 * (d + 1))
+    labels = np.full(n_rows, -1)
+    chosen = draw_distinct(data.weight, rng, size)
+    labels[chosen] = np.arange(len(chosen)) % n_components
+    return labels
+
+
+def _from_seeds(model: Mixture, data: DataSummary, z: Array, seeds: AnyArray) -> Parameters:
+    """Seeds as means, equal weights, and the pooled spread of the rows about the nearest seed."""
+    nearest = nearest_labels(z, z[seeds])
+    about = data.rows - data.rows[seeds][nearest]
+    variances = data.weight @ about**2 / data.weight.sum() + data.auto_ridge()
+    n_components = model.n_components
+    return model.parameters(
+        weights=np.full(n_components, 1.0 / n_components),
+        means=data.rows[seeds],
+        covariances=spread_out(model, variances),
+    )
+
+
+def _repair(model: Mixture, data: DataSummary, params: Parameters) -> Parameters:
+    """Give components whose covariance is singular for want of rows the average one, lifted off zero."""
+    family: Gaussian = model.family  # type: ignore[assignment]
+    covariances, floor = params["covariances"], data.auto_ridge()
+    ratios = floor_ratios(family.shape, covariances, floor, data.informative)
+    if ratios is None:
+        return params
+    starved = params["weights"] * data.total_weight < family.n_features + 1
+    bad = ratios < _START_FLOOR
+    if family.shape == "tied":
+        return params.replace(covariances=covariances + np.diag(floor)) if bad.any() else params
+    bad |= starved & (ratios < NEARLY_SINGULAR)
+    if not bad.any():
+        return params
+    average = np.tensordot(params["weights"], covariances, axes=1)
+    lift = spread_out(model, floor)[0]
+    return params.replace(covariances=np.where(bad.reshape(-1, *[1] * lift.ndim), average + lift, covariances))
+
+
+UserStart = Callable[[AnyArray, int, np.random.Generator], Any]

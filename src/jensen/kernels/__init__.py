@@ -1,0 +1,1 @@
+"""The hot pass: everything that touches each row and each component."""

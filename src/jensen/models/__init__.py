@@ -1,0 +1,1 @@
+"""Latent structures: how hidden variables tie component families together."""

@@ -1,0 +1,178 @@
+"""The finite mixture: each row comes from one of K components, and which one is hidden."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from jensen.core.block import AnyArray, Array, Block
+from jensen.core.contracts import Family, Stage
+from jensen.core.domains import Domain, Simplex
+from jensen.core.parameters import Parameters
+from jensen.numerics.logspace import log_of_shares, normalise_logs
+
+
+@dataclass(frozen=True, eq=False)
+class MixtureStatistics:
+    """Expected statistics of a mixture.
+
+    Attributes
+    ----------
+    components : FamilyStatistics
+        The family's own; its ``counts`` (K,) are the expected weights of the components.
+    weight : float
+        Sum of the rows' weights.
+    loglik : float
+        Log-likelihood of the rows with the family's penalty, at the parameters of the E-step.
+    """
+
+    components: Any
+    weight: float
+    loglik: float
+
+    def merge(self, other: Self) -> Self:
+        """Statistics of both parts together."""
+        return type(self)(
+            self.components.merge(other.components), self.weight + other.weight, self.loglik + other.loglik
+        )
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What the plain density says of some rows.
+
+    Attributes
+    ----------
+    loglik : float
+        sum_i w_i log p(x_i).
+    map_loglik : float
+        sum_i w_i log max_k r_ik, at most 0; 0 when every row belongs to one component for certain.
+    weight : float
+        Sum of the rows' weights.
+    """
+
+    loglik: float
+    map_loglik: float
+    weight: float
+
+    def merge(self, other: Self) -> Self:
+        """Of both parts together."""
+        return type(self)(self.loglik + other.loglik, self.map_loglik + other.map_loglik, self.weight + other.weight)
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """p(x) = sum_k pi_k f_k(x): parameters ``weights`` (K,), on the simplex, and those of the family.
+
+    Attributes
+    ----------
+    family : Family
+        The components.
+    """
+
+    family: Family
+
+    @property
+    def n_components(self) -> int:
+        """Number of components K."""
+        return self.family.n_components
+
+    @property
+    def domains(self) -> dict[str, Domain]:
+        """The model's parameters and where each lives."""
+        return {"weights": Simplex(self.n_components), **self.family.domains}
+
+    @property
+    def stages(self) -> Sequence[Stage]:
+        """One stage: this is plain EM."""
+        return (Stage(self.expect, self.maximize),)
+
+    def parameters(self, **values: Any) -> Parameters:
+        """A record of this model's parameters from arrays by name."""
+        return Parameters(values, self.domains)
+
+    def expect(self, params: Parameters, block: Block) -> MixtureStatistics:
+        """E-step of one block (McLachlan & Peel 2000, section 2.8)."""
+        fused = self.family.fused(params, log_of_shares(params["weights"]), block)
+        if fused is not None:
+            components, loglik = fused
+            return MixtureStatistics(components, block.total_weight, loglik)
+        return self.expect_by_parts(params, block)
+
+    def expect_by_parts(self, params: Parameters, block: Block) -> MixtureStatistics:
+        """The E-step from the family's density and statistics; what any fused pass must equal."""
+        log_joint = self._log_joint(params, block) - self.family.log_penalty(params)[:, None]
+        row_loglik = normalise_logs(log_joint)
+        responsibilities = log_joint.T
+        if block.weight is not None:
+            row_loglik = row_loglik * block.weight
+            responsibilities = responsibilities * block.weight[:, None]
+        components = self.family.statistics(params, block, responsibilities)
+        return MixtureStatistics(components, block.total_weight, float(row_loglik.sum()))
+
+    def expect_given(self, params: Parameters, block: Block) -> MixtureStatistics:
+        """Statistics under responsibilities that the block brings.
+
+        They are its array ``responsibilities`` (n, K), or ``labels`` (n,) of integers, where -1 is no component.
+        """
+        if "labels" in block.arrays:
+            given = (block.arrays["labels"][:, None] == np.arange(self.n_components)).astype(np.float64)
+        else:
+            given = np.asarray(block.arrays["responsibilities"], dtype=np.float64)
+        if block.weight is not None:
+            given = given * block.weight[:, None]
+        return MixtureStatistics(self.family.statistics(params, block, given), block.total_weight, np.nan)
+
+    def maximize(self, params: Parameters, statistics: MixtureStatistics) -> Parameters:
+        """M-step: pi_k = n_k / n, and the family's own."""
+        counts = statistics.components.counts
+        return params.replace(weights=counts / counts.sum(), **self.family.maximize(params, statistics.components))
+
+    def objective(self, params: Parameters, statistics: MixtureStatistics) -> float:
+        """The log-likelihood with the family's penalty."""
+        return statistics.loglik
+
+    def faults(self, params: Parameters, statistics: MixtureStatistics) -> tuple[str, ...]:
+        """Why these parameters are degenerate, one sentence each; empty for a sound fit."""
+        return self.family.faults(params, statistics.components.counts)
+
+    # What follows the fit uses the plain density, without the penalty.
+
+    def assess(self, params: Parameters, block: Block) -> Assessment:
+        """Log-likelihood of a block, and how sure its classification is."""
+        log_joint = self._log_joint(params, block)
+        row_loglik = normalise_logs(log_joint)
+        log_best = np.log(np.maximum(log_joint.max(axis=0), np.finfo(np.float64).tiny))
+        if block.weight is None:
+            return Assessment(float(row_loglik.sum()), float(log_best.sum()), block.total_weight)
+        return Assessment(
+            float(np.dot(row_loglik, block.weight)), float(np.dot(log_best, block.weight)), block.total_weight
+        )
+
+    def row_loglik(self, params: Parameters, block: Block) -> Array:
+        """log p(x_i), shape (n,)."""
+        return normalise_logs(self._log_joint(params, block))
+
+    def responsibilities(self, params: Parameters, block: Block) -> Array:
+        """Posterior probability of each component given the row, shape (n, K)."""
+        log_joint = self._log_joint(params, block)
+        normalise_logs(log_joint)
+        return np.ascontiguousarray(log_joint.T)
+
+    def labels(self, params: Parameters, block: Block) -> AnyArray:
+        """The most probable component of each row, shape (n,)."""
+        return np.asarray(self._log_joint(params, block).argmax(axis=0))
+
+    def sample(self, params: Parameters, n: int, rng: np.random.Generator) -> tuple[Array, AnyArray]:
+        """Draw n rows and their components, grouped by component, as scikit-learn does."""
+        counts = rng.multinomial(n, params["weights"] / params["weights"].sum())
+        rows = [self.family.sample(params, k, int(count), rng) for k, count in enumerate(counts)]
+        return np.concatenate(rows), np.repeat(np.arange(self.n_components), counts)
+
+    def _log_joint(self, params: Parameters, block: Block) -> Array:
+        """log(pi_k f_k(x_i)), shape (K, n)."""
+        log_density = self.family.log_density(params, block)
+        return np.ascontiguousarray(log_density.T) + log_of_shares(params["weights"])[:, None]

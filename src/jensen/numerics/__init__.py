@@ -1,0 +1,1 @@
+"""Arrays in, arrays out: log-space, Cholesky factors, weighted order statistics and random streams."""

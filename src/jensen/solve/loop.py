@@ -1,0 +1,129 @@
+"""The one loop. It alone runs passes, counts them, watches the objective and keeps the best parameters."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Event
+from typing import Any
+
+import numpy as np
+
+from jensen.core.contracts import Info, Run, Solver, Source, StoppingRule
+from jensen.core.parameters import Parameters
+from jensen.core.status import Status
+from jensen.errors import NumericalFailure
+
+Observer = Callable[[Info], None]
+
+# A fall beyond this share of the objective is no rounding.
+FALL_TOLERANCE = 1e-10
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What ends a run from outside.
+
+    Attributes
+    ----------
+    max_iter : int
+        M-steps at most.
+    deadline : float
+        Moment of ``time.perf_counter()`` after which no further pass is begun.
+    cancel : Event or None
+        Set by another thread to end the run after the pass it is in.
+    """
+
+    max_iter: int = 10_000
+    deadline: float = np.inf
+    cancel: Event | None = None
+
+    def reached(self, info: Info) -> Status | None:
+        """The status of the limit that a run has reached, or None."""
+        if self.cancel is not None and self.cancel.is_set():
+            return Status.INTERRUPTED
+        if info.iteration >= self.max_iter:
+            return Status.OUT_OF_ITERATIONS
+        return Status.OUT_OF_TIME if time.perf_counter() > self.deadline else None
+
+
+def run(
+    solver: Solver[Any],
+    source: Source,
+    start: Parameters,
+    rule: StoppingRule,
+    limits: Limits | None = None,
+    observer: Observer | None = None,
+) -> Run[Any]:
+    """Iterate from one start until a rule or a limit stops it.
+
+    The objective, the statistics and the parameters of the result belong together. Whatever ends the run (a fall,
+    a singular covariance, an interrupt) ends it with the last point whose objective is known to be sound.
+
+    Parameters
+    ----------
+    solver : Solver
+        Where to go.
+    source : Source
+        The data.
+    start : Parameters
+        Where to begin; its objective is evaluated first.
+    rule : StoppingRule
+        When to stop.
+    limits : Limits, optional
+        Iterations, time, cancellation; 10,000 iterations by default.
+    observer : callable (Info) -> None, optional
+        Told of every evaluated point.
+
+    Raises
+    ------
+    NumericalFailure
+        If the density does not exist, or is not finite, even at the start.
+    """
+    limits = limits or Limits()
+    began = time.perf_counter()
+    state, passes, trace = solver.init(start), 0, list[float]()
+    status, detail = None, ""
+    while status is None:
+        try:
+            expect, params = solver.ask(state)
+            statistics = source.fold(expect, params)
+        except NumericalFailure as failure:
+            if not trace:
+                raise
+            status, detail = Status.DEGENERATE, str(failure)
+            break
+        except KeyboardInterrupt:
+            if not trace:
+                raise
+            status = Status.INTERRUPTED
+            break
+        passes += 1
+        # The old state stays until the new point is known to be sound: a break below returns to it.
+        told, info = solver.tell(state, params, statistics)
+        if not np.isfinite(info.objective):
+            if not trace:
+                raise NumericalFailure(f"the objective at the start is {info.objective}")
+            status, detail = Status.DEGENERATE, f"the objective became {info.objective}"
+        elif info.gain < -FALL_TOLERANCE * max(abs(info.objective), 1.0):
+            status, detail = Status.OBJECTIVE_FELL, f"by {-info.gain:.3g} at iteration {info.iteration}"
+        else:
+            state = told
+            trace.append(info.objective)
+            if observer is not None:
+                observer(info)
+            status = rule.update(info) or limits.reached(info)
+    point = solver.best(state)
+    assert point is not None
+    return Run(
+        params=point.params,
+        statistics=point.statistics,
+        objective=point.objective,
+        status=status,
+        n_iter=point.iteration,
+        passes=passes,
+        trace=tuple(trace),
+        seconds=time.perf_counter() - began,
+        detail=detail,
+    )

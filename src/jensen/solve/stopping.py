@@ -1,0 +1,73 @@
+"""Stopping rules: when there is nothing worth having left to gain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from jensen.core.contracts import Info
+from jensen.core.status import Status
+
+# Gains below this share of the objective are rounding; several sums of n terms stand behind each objective.
+_NOISE = 4.0 * np.finfo(np.float64).eps
+
+
+@dataclass
+class AitkenRule:
+    """Stop when what EM would still gain, by Aitken's extrapolation, is below the tolerance twice running.
+
+    With the last gain d and the ratio a to the gain before, the gains to come sum to d a / (1 - a) (Boehning et al.
+    1994, section 2). The tolerance is on the total objective, in nats: the default follows the data's weight, so
+    that it is below what a likelihood-ratio test could see on any data.
+
+    Attributes
+    ----------
+    weight : float
+        Sum of the rows' weights; the tolerance is max(1e-6, 1e-9 * weight).
+    """
+
+    weight: float
+    _last_gain: float = field(default=np.inf, repr=False)
+    _small: int = field(default=0, repr=False)
+    _drowned: int = field(default=0, repr=False)
+
+    def update(self, info: Info) -> Status | None:
+        """A status to stop with, or None."""
+        gain, before = info.gain, self._last_gain
+        self._last_gain = gain
+        if not np.isfinite(gain):
+            return None
+        noise = _NOISE * max(abs(info.objective), self.weight)
+        self._drowned = self._drowned + 1 if abs(gain) <= noise else 0
+        # An infinite gain before (the first one) makes the ratio 0, and says nothing about what is to come.
+        ratio = gain / before if np.isfinite(before) and before > 0 else np.inf
+        to_come = gain * ratio / (1.0 - ratio) if 0.0 <= ratio < 1.0 else np.inf
+        if abs(gain) <= noise:
+            to_come = min(to_come, noise)
+        self._small = self._small + 1 if to_come < max(1e-6, 1e-9 * self.weight) else 0
+        if self._small >= 2:
+            return Status.CONVERGED
+        return Status.ROUNDING_LIMIT if self._drowned >= 2 else None
+
+
+@dataclass(frozen=True)
+class MeanChangeRule:
+    """scikit-learn's rule: stop when the mean objective per row changes by less than `tol`.
+
+    A warm start begins at the objective at which the last fit ended, so that the rule carries over by itself.
+
+    Attributes
+    ----------
+    tol : float
+        At least 0.
+    weight : float
+        Sum of the rows' weights.
+    """
+
+    tol: float
+    weight: float
+
+    def update(self, info: Info) -> Status | None:
+        """A status to stop with, or None."""
+        return Status.CONVERGED if abs(info.gain) / self.weight < self.tol else None
