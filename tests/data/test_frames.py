@@ -123,9 +123,7 @@ def test_single_precision_survives_only_alone(make):
 
 
 def test_decimals_and_nullable_numbers_are_numbers():
-    frame = pd.DataFrame(
-        {"a": pd.array([1, 2], dtype="Int64"), "b": pd.array([True, False], dtype="boolean")}
-    )
+    frame = pd.DataFrame({"a": pd.array([1, 2], dtype="Int64"), "b": pd.array([True, False], dtype="boolean")})
     assert to_matrix(frame).data.tolist() == [[1, 1], [2, 0]]
     table = pa.table({"d": pa.array([decimal.Decimal("1.5"), decimal.Decimal("2.5")])})
     assert to_matrix(table).data.tolist() == [[1.5], [2.5]]

@@ -65,8 +65,7 @@ def _position(column: str | int, names: tuple[str, ...] | None, d: int, argument
     if isinstance(column, str):
         if names is None:
             raise InputError(
-                f"{argument}: {label} has no column names, so {column!r} is unknown. Give positions, 0 to "
-                f"{d - 1}."
+                f"{argument}: {label} has no column names, so {column!r} is unknown. Give positions, 0 to {d - 1}."
             )
         if column not in names:
             raise InputError(f"{argument}: {label} has no column {column!r}.{suggestion(column, names)}")
@@ -76,9 +75,7 @@ def _position(column: str | int, names: tuple[str, ...] | None, d: int, argument
             f"{argument}: {column!r} is a {type(column).__name__}; expected the name or position of a column."
         )
     if not 0 <= column < d:
-        raise InputError(
-            f"{argument}: {label} has no column {column}; expected a position from 0 to {d - 1}."
-        )
+        raise InputError(f"{argument}: {label} has no column {column}; expected a position from 0 to {d - 1}.")
     return int(column)
 
 

@@ -195,9 +195,7 @@ def _read_text(path: Path, delimiter: str) -> pa.Table:
         raise InputError(f"{path} has two columns named {twice!r}. Give each its own name.")
     table = pyarrow.csv.read_csv(
         path,
-        read_options=pyarrow.csv.ReadOptions(
-            column_names=list(default_names(len(names))) if headless else None
-        ),
+        read_options=pyarrow.csv.ReadOptions(column_names=list(default_names(len(names))) if headless else None),
         parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values='"' in head),
     )
     return table.rename_columns([column.strip() for column in table.column_names])

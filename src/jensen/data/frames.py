@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 # A text column is searched this far for a value that explains why it is not numeric.
 _SEARCHED_ROWS = 10_000
 
-_EXPECTED = (
-    "expected a table of n rows and d columns: a NumPy array, a data frame, an Arrow table or a list of rows"
-)
+_EXPECTED = "expected a table of n rows and d columns: a NumPy array, a data frame, an Arrow table or a list of rows"
 
 
 def to_matrix(
@@ -172,13 +170,9 @@ def _as_frame(X: Any, label: str) -> nw.DataFrame[Any] | None:
             f"{label} has columns of the same name ({' '.join(str(error).split())}). Give each its own name."
         ) from None
     if isinstance(frame, nw.LazyFrame):
-        raise InputError(
-            f"{label} is a lazy frame, not read yet. Use {label}.collect() or its equivalent first."
-        )
+        raise InputError(f"{label} is a lazy frame, not read yet. Use {label}.collect() or its equivalent first.")
     if isinstance(frame, nw.Series):
-        raise InputError(
-            f"{label} is a single column ({type(X).__name__}); {_EXPECTED}. Use {label}.to_frame()."
-        )
+        raise InputError(f"{label} is a single column ({type(X).__name__}); {_EXPECTED}. Use {label}.to_frame().")
     return frame if isinstance(frame, nw.DataFrame) else None
 
 
@@ -243,9 +237,7 @@ def _values(frame: nw.DataFrame[Any], keys: list[Any]) -> AnyArray:
     schema = frame.schema
     single = all(schema[key] == nw.Float32 for key in keys)
     target = nw.Float32 if single else nw.Float64
-    chosen = frame.select(
-        *(nw.col(key) if schema[key] == target else nw.col(key).cast(target) for key in keys)
-    )
+    chosen = frame.select(*(nw.col(key) if schema[key] == target else nw.col(key).cast(target) for key in keys))
     return np.asarray(chosen.to_numpy(), dtype=np.float32 if single else np.float64)
 
 
@@ -267,11 +259,7 @@ def _reason(frame: nw.DataFrame[Any], key: Any) -> str:
         return f"values of type {dtype}"
     for value in column.head(_SEARCHED_ROWS).to_list():
         if value is not None and not _is_number(value):
-            return (
-                f"text, such as {_short(value)}"
-                if isinstance(value, str)
-                else f"objects, such as {_short(value)}"
-            )
+            return f"text, such as {_short(value)}" if isinstance(value, str) else f"objects, such as {_short(value)}"
     return "text that reads as numbers" if dtype == nw.String else "numbers stored as objects"
 
 

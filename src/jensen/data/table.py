@@ -139,8 +139,7 @@ def check_weights(weights: AnyArray, name: str) -> Array:
             )
     if not weight.any():
         raise InputError(
-            f"weights: {name} is 0 in every row; expected at least one positive weight. Name another column, "
-            "or none."
+            f"weights: {name} is 0 in every row; expected at least one positive weight. Name another column, or none."
         )
     return weight
 

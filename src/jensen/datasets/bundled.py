@@ -119,9 +119,7 @@ def load(name: str) -> Dataset:
     Dataset('faithful': 272 rows, 2 columns: eruptions, waiting)
     """
     if not isinstance(name, str) or name not in _ENTRIES:
-        raise InputError(
-            f"name: no bundled data set is called {name!r}; expected one of {', '.join(_ENTRIES)}."
-        )
+        raise InputError(f"name: no bundled data set is called {name!r}; expected one of {', '.join(_ENTRIES)}.")
     entry = _ENTRIES[name]
     text = files("jensen.datasets").joinpath("csv", f"{name}.csv").read_text(encoding="utf-8")
     rows = list(csv.reader(text.splitlines()))[1:]
@@ -131,6 +129,4 @@ def load(name: str) -> Dataset:
     for array in (data, target):
         if array is not None:
             array.flags.writeable = False
-    return Dataset(
-        name, data, entry.feature_names, target, entry.target_name, entry.description, entry.source
-    )
+    return Dataset(name, data, entry.feature_names, target, entry.target_name, entry.description, entry.source)

@@ -1,0 +1,1 @@
+"""Sources: where data lives and where its work runs; data frames and files in, tables out."""
