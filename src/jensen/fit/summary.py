@@ -25,7 +25,8 @@ class DataSummary:
 
     The rows are sorted by value and equal ones merged into one with the sum of their weights; rows of weight 0 are
     left out. Whatever is drawn from them is therefore the same for shuffled rows, for a row twice or with weight 2.
-    Above `MAX_ROWS` rows (fewer in many dimensions) they are a sample, keyed by the rows' values.
+    Above `MAX_ROWS` rows (fewer in many dimensions) they are a sample, keyed by the rows' values: every different row
+    is as likely to be in it, and brings its own weight.
 
     Attributes
     ----------
@@ -97,11 +98,12 @@ def summarise(source: ArraySource, seed: int = 0) -> DataSummary:
     """
     d = source.x.shape[1]
     limit = min(MAX_ROWS, max(_MIN_ROWS, _MAX_NUMBERS // d))
-    share = min(1.0, _SLACK * limit / source.n_rows)
+    n_positive = source.n_rows if source.row_weight is None else int(np.count_nonzero(source.row_weight))
+    share = min(1.0, _SLACK * limit / max(n_positive, 1))
     threshold = np.uint64(min(share * 2.0**64, 2.0**64 - 2048.0))
 
     def block_summary(_: Parameters, block: Block) -> _BlockSummary:
-        return _summarise_block(block, seed, None if source.n_rows <= limit else threshold)
+        return _summarise_block(block, seed, None if n_positive <= limit else threshold)
 
     parts = list(source.map_ordered(block_summary, _EMPTY))
     weight, mean, squares = parts[0].weight, parts[0].mean, parts[0].squares

@@ -91,7 +91,7 @@ def gaussian_log_joint(x: AnyArray, shape: Shape, centres: Array, whitening: Arr
 
 
 def weighted_moments(x: AnyArray, responsibilities: Array, shape: Shape, centres: Array) -> tuple[Array, Array, Array]:
-    """Moments about `centres` under given weighted responsibilities (n, K); as `gaussian_moments`, without an E-step."""
+    """The moments of `gaussian_moments` under given weighted responsibilities (n, K), without an E-step."""
     work = _Workspace(shape, centres)
     counts, first, scatter = work.zeros()
     for rows, xt in _sub_blocks(x, work.rows):

@@ -1,4 +1,4 @@
-"""Weighted order statistics and canonical orders: weight 2 is the row twice, weight 0 is no row, shuffling is nothing."""
+"""Weighted order statistics and canonical orders: weight 2 is the row twice, weight 0 is no row, order is nothing."""
 
 from __future__ import annotations
 
