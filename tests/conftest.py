@@ -1,0 +1,18 @@
+"""Settings and fixtures of the whole suite."""
+
+import pytest
+from hypothesis import settings
+
+import jensen
+from jensen.data import pool
+
+# The same examples in every run, and no limit on the time of one: a shared machine is not a failure.
+settings.register_profile("steady", derandomize=True, deadline=None, max_examples=40)
+settings.load_profile("steady")
+
+
+@pytest.fixture
+def threads():
+    """`jensen.threads`, whose setting is forgotten after the test."""
+    yield jensen.threads
+    pool._POOL.size = None
