@@ -64,6 +64,10 @@ class Parameters:
     def __getitem__(self, name: str) -> Array:
         return self._values[name]
 
+    def __reduce__(self) -> tuple[type[Parameters], tuple[dict[str, Array], dict[str, Domain]]]:
+        # Read-only mappings are neither copied nor pickled by themselves; what is derived is computed anew.
+        return Parameters, (dict(self._values), dict(self._domains))
+
     def __repr__(self) -> str:
         fields = ", ".join(f"{name}{list(value.shape)}" for name, value in self._values.items())
         return f"Parameters({fields})"

@@ -15,7 +15,7 @@ from jensen.core.parameters import Parameters
 from jensen.data.arrays import ArraySource
 from jensen.errors import InputError
 from jensen.families.gaussian import Gaussian
-from jensen.fit.restarts import StartObserver, run_starts
+from jensen.fit.restarts import EndObserver, StartObserver, run_starts
 from jensen.fit.result import MixtureFit, full_covariances
 from jensen.fit.starts import START_KINDS, StartKind, UserStart, draw_start, from_given
 from jensen.fit.summary import DataSummary, summarise
@@ -54,6 +54,8 @@ class MixtureSettings:
         Parameters that replace the start's. If all three are given, nothing is drawn.
     warm_start : Parameters or None
         Parameters to go on from; nothing is drawn.
+    history : tuple of float, default=()
+        Last objectives of the fit that `warm_start` ended, for the rule on the gain still to come.
     seed : int or None
         Seed of all random streams; None takes a fresh one.
     max_time : float, default=inf
@@ -71,6 +73,7 @@ class MixtureSettings:
     means: Array | None = None
     covariances: Array | None = None
     warm_start: Parameters | None = None
+    history: tuple[float, ...] = ()
     seed: int | None = None
     max_time: float = np.inf
 
@@ -82,6 +85,7 @@ def fit_mixture(
     data: DataSummary | None = None,
     feature_names: tuple[str, ...] | None = None,
     observer: StartObserver | None = None,
+    on_end: EndObserver | None = None,
 ) -> MixtureFit:
     """Fit a Gaussian mixture by EM.
 
@@ -97,6 +101,8 @@ def fit_mixture(
         Names of the columns, for the record.
     observer : callable (int, Info) -> None, optional
         Told of every point of every start.
+    on_end : callable (StartRecord) -> None, optional
+        Told of every start that has ended.
 
     Returns
     -------
@@ -125,6 +131,7 @@ def fit_mixture(
         _rule(settings, source.weight),
         Limits(max_iter, began + settings.max_time),
         observer,
+        on_end,
     )
     plain = Mixture(family.unregularised())
     assessment = source.fold(plain.assess, best.params)
@@ -160,7 +167,7 @@ def _ridge(settings: MixtureSettings, data: DataSummary) -> Array:
 def _rule(settings: MixtureSettings, weight: float) -> Callable[[], StoppingRule]:
     tol = settings.tol
     if isinstance(tol, str):
-        return lambda: AitkenRule(weight)
+        return lambda: AitkenRule(weight, settings.history)
     return lambda: MeanChangeRule(tol, weight)
 
 

@@ -63,6 +63,9 @@ class StartRecord:
         return not self.faults and self.status is not Status.DEGENERATE
 
 
+EndObserver = Callable[[StartRecord], None]
+
+
 def run_starts(
     model: Mixture,
     source: ArraySource,
@@ -70,6 +73,7 @@ def run_starts(
     rule: Callable[[], StoppingRule],
     limits: Limits,
     observer: StartObserver | None = None,
+    on_end: EndObserver | None = None,
 ) -> tuple[Run[Any], tuple[StartRecord, ...]]:
     """Run EM from every start and return the best run with the record of all.
 
@@ -91,6 +95,8 @@ def run_starts(
         Of every run; the deadline is common to all.
     observer : callable (int, Info) -> None, optional
         Told of every point of every start; may be called from several threads.
+    on_end : callable (StartRecord) -> None, optional
+        Told of every start that has ended, in the thread that ran it.
 
     Raises
     ------
@@ -122,7 +128,10 @@ def run_starts(
         if status is Status.INTERRUPTED:
             cancel.set()
         seconds = time.perf_counter() - began
-        ended.append((result, StartRecord(index, kind, objective, status, n_iter, faults, seconds)))
+        record = StartRecord(index, kind, objective, status, n_iter, faults, seconds)
+        ended.append((result, record))
+        if on_end is not None:
+            on_end(record)
 
     interrupted = False
     with single_threaded_blas():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -25,20 +26,29 @@ class AitkenRule:
     ----------
     weight : float
         Sum of the rows' weights; the tolerance is max(1e-6, 1e-9 * weight).
+    history : tuple of float
+        Last objectives of a run that is continued. If this run begins where they ended, to the bit, the data are the
+        same and the rule goes on from their gains; without that, single steps by warm starts would never converge.
     """
 
     weight: float
+    history: tuple[float, ...] = ()
     _last_gain: float = field(default=np.inf, repr=False)
     _small: int = field(default=0, repr=False)
     _drowned: int = field(default=0, repr=False)
 
     def update(self, info: Info) -> Status | None:
         """A status to stop with, or None."""
-        gain, before = info.gain, self._last_gain
-        self._last_gain = gain
-        if not np.isfinite(gain):
-            return None
-        noise = _NOISE * max(abs(info.objective), self.weight)
+        if np.isfinite(info.gain):
+            return self._judge(info.objective, info.gain)
+        if self.history and self.history[-1] == info.objective:
+            for earlier, later in pairwise(self.history):
+                self._judge(later, later - earlier)
+        return None
+
+    def _judge(self, objective: float, gain: float) -> Status | None:
+        before, self._last_gain = self._last_gain, gain
+        noise = _NOISE * max(abs(objective), self.weight)
         self._drowned = self._drowned + 1 if abs(gain) <= noise else 0
         # An infinite gain before (the first one) makes the ratio 0, and says nothing about what is to come.
         ratio = gain / before if np.isfinite(before) and before > 0 else np.inf
