@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from typing import TypeVar
 
 import numpy as np
@@ -70,13 +71,14 @@ class ArraySource:
 
     def fold(self, block_pass: Callable[[Parameters, Block], MergeableT], params: Parameters) -> MergeableT:
         """The pass over every block, merged from the left in block order."""
-        results = self.map_ordered(block_pass, params)
-        total = next(results)
-        for value in results:
-            total = total.merge(value)
+        # An error between two results must end the work behind them at once, not when its traceback is forgotten.
+        with closing(self.map_ordered(block_pass, params)) as results:
+            total = next(results)
+            for value in results:
+                total = total.merge(value)
         return total
 
-    def map_ordered(self, block_pass: Callable[[Parameters, Block], T], params: Parameters) -> Iterator[T]:
+    def map_ordered(self, block_pass: Callable[[Parameters, Block], T], params: Parameters) -> Generator[T, None, None]:
         """The pass over every block, in block order."""
 
         def work(number: int) -> T:
