@@ -288,7 +288,7 @@ class _Search:
         at: int,
         task: Task,
         data: DataSummary,
-        settings: MixtureSettings | None = None,
+        settings: MixtureSettings,
         *,
         confirmed: bool = False,
     ) -> None:
