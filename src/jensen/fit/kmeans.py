@@ -17,7 +17,8 @@ def seed_rows(z: Array, weight: Array, n_centres: int, rng: np.random.Generator)
     """Positions (K,) of rows that seed K centres: greedy k-means++ (Arthur & Vassilvitskii 2007).
 
     Each centre is the best of 2 + log K candidates, drawn by weight times squared distance. When no row is left at a
-    distance, rows come again in turn.
+    distance that floats can tell from 0, the rest are drawn by weight; when none is left at all, rows come again in
+    turn.
 
     Parameters
     ----------
@@ -37,7 +38,10 @@ def seed_rows(z: Array, weight: Array, n_centres: int, rng: np.random.Generator)
     while len(chosen) < n_centres:
         potential = weight * nearest
         if not potential.any():
-            chosen.append(chosen[len(chosen) % len(z)])
+            left = weight.copy()
+            left[chosen] = 0.0
+            again = chosen[len(chosen) % len(z)] if not left.any() else int(draw_by_weight(left, rng, 1)[0])
+            chosen.append(again)
             continue
         candidates = draw_by_weight(potential, rng, n_candidates)
         reduced = np.minimum(_squared_distances(z, norms, z[candidates]), nearest[:, None])
