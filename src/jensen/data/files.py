@@ -67,9 +67,36 @@ def read_table(
         There is no such file, it is not of a known kind, it is damaged, or its values are unusable; see
         ``to_matrix``.
     """
+    content, names = open_table(source)
+    array_names = names if isinstance(content, np.ndarray) else None
+    label = os.fspath(source)
+    return to_matrix(content, columns=columns, weights=weights, names=array_names, min_rows=min_rows, label=label)
+
+
+def open_table(source: str | os.PathLike[str]) -> tuple[Any, tuple[str, ...] | None]:
+    """Read a whole file, or a bundled data set, without a look at its values.
+
+    Parameters
+    ----------
+    source : path-like, or the name of a bundled data set
+        As for ``read_table``.
+
+    Returns
+    -------
+    Dataset, pyarrow.Table or ndarray
+        What ``to_matrix`` takes.
+    tuple of str or None
+        Names of all its columns, ``x1``, ..., ``xd`` where it has none; None for an array that is no matrix.
+
+    Raises
+    ------
+    InputError
+        There is no such file, it is not of a known kind, or it is damaged.
+    """
     name = os.fspath(source)
     if name in datasets.names():
-        return to_matrix(datasets.load(name), columns=columns, weights=weights, min_rows=min_rows, label=name)
+        bundled = datasets.load(name)
+        return bundled, bundled.feature_names
     path = Path(name)
     _check_readable(path, name)
     ending = _ending(path)
@@ -92,8 +119,9 @@ def read_table(
             f"{name} cannot be read as {ending}: {_one_line(error)}. The file is damaged, cut short, or of "
             "another kind than its name says; write it again, or correct the ending."
         ) from None
-    names = default_names(content.shape[1]) if isinstance(content, np.ndarray) and content.ndim == 2 else None
-    return to_matrix(content, columns=columns, weights=weights, names=names, min_rows=min_rows, label=name)
+    if isinstance(content, np.ndarray):
+        return content, default_names(content.shape[1]) if content.ndim == 2 else None
+    return content, tuple(content.column_names)
 
 
 def write_table(path: str | os.PathLike[str], columns: Mapping[str, AnyArray]) -> None:
