@@ -117,8 +117,9 @@ def _read(stream: BinaryIO) -> ModelRecord:
     (length,) = _LENGTH.unpack(prefix)
     room = size - _LENGTH.size
     if length > min(MAX_HEADER, room):
-        kind = "it is cut short, or of another format" if length <= MAX_HEADER else "it is of another format"
-        raise Malformed(f"{kind}: its first bytes ask for a header of {length} bytes, in a file of {size}")
+        if length > MAX_HEADER:
+            raise Malformed("it is of another format")
+        raise Malformed(f"it is cut short: its first bytes ask for a header of {length} bytes, in a file of {size}")
     header = parse(stream.read(length), "its header")
     document, layout = _layout(header, room - length)
     arrays = {name: _read_array(stream, shape) for name, shape in layout.items()}

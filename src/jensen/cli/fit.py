@@ -1,0 +1,136 @@
+"""``jensen fit``: from a table to a mixture."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import click
+
+from jensen.cli.group import INTERRUPTED, OK
+from jensen.cli.options import (
+    AutoOr,
+    Counts,
+    Names,
+    Shapes,
+    check_distinct,
+    check_model_output,
+    check_table_output,
+)
+from jensen.cli.output import print_json
+
+_SEARCHED = tuple(range(1, 10))
+
+
+@click.command("fit")
+@click.argument("source")
+@click.option("-k", "counts", type=Counts(), help="Components: a number, or a range to choose from.  [default: 1:9]")
+@click.option(
+    "-c",
+    "shapes",
+    type=Shapes(),
+    help="Covariances: full, tied, diag, spherical (or mclust's VVV, EEE, VVI, VII), several of them, or all.  "
+    "[default: full if -k is a number, else all]",
+)
+@click.option("--columns", type=Names(), help="Columns to use.  [default: all numeric ones]")
+@click.option("--weights", metavar="COLUMN", help="Column with the weights of the rows.")
+@click.option(
+    "--starts", type=click.IntRange(1), metavar="N", default=10, show_default=True, help="Starts of each mixture."
+)
+@click.option(
+    "--seed", type=click.IntRange(0), metavar="N", default=1, show_default=True, help="Seed of all random draws."
+)
+@click.option("--max-time", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Time limit of the fit.")
+@click.option("--reg", type=AutoOr(float, 0.0), default="auto", show_default=True, help="Added to every variance.")
+@click.option("--tol", type=AutoOr(float, 0.0), default="auto", show_default=True, help="When to stop.")
+@click.option("--max-iter", type=AutoOr(int, 1), default="auto", show_default=True, help="Iterations of a start.")
+@click.option("--out", metavar="FILE", help="Write the model to this .safetensors file.")
+@click.option("--labels", metavar="FILE", help="Write each row's component to this file (.csv, .parquet, ...).")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object in place of the summary.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+def command(
+    source: str,
+    counts: tuple[int, ...] | None,
+    shapes: tuple[str, ...] | None,
+    columns: tuple[str, ...] | None,
+    weights: str | None,
+    out: str | None,
+    labels: str | None,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,
+) -> int:
+    """Fit a Gaussian mixture to the numeric columns of SOURCE.
+
+    SOURCE is a bundled data set (faithful, iris, galaxies) or a file: CSV, TSV, Parquet, Arrow, Feather or .npy.
+    Where there is a choice of mixtures, the one of smallest BIC is taken, never a degenerate one. Ctrl-C ends the
+    fit and keeps the best parameters so far.
+    """
+    from jensen.cli.progress import Progress
+    from jensen.cli.report import describe, describe_selection
+    from jensen.cli.summary import summary
+    from jensen.core.status import Status
+    from jensen.data.files import read_table, write_table
+    from jensen.store import ModelRecord, fit_info, write_model
+
+    began = time.perf_counter()
+    check_model_output(out)
+    check_table_output(labels)
+    check_distinct([source], [out, labels])
+    table = read_table(source, columns=columns, weights=weights)
+    shapes = shapes or (("full",) if counts is not None and len(counts) == 1 else Shapes().convert("all", None, None))
+    with Progress(not (as_json or quiet), options["starts"]) as progress:
+        fit, selection = _fit(table, counts or _SEARCHED, shapes, options, progress)
+    searched = selection is not None and selection.status is not Status.CONVERGED
+    status = selection.status if selection is not None and searched else fit.status
+
+    info = fit_info(fit, {name: options[name] for name in ("starts", "reg", "tol", "max_iter", "max_time")})
+    if out is not None:
+        write_model(out, ModelRecord(fit.fitted, info))
+    if labels is not None:
+        write_table(labels, {"component": fit.fitted.labels(table.data)})
+    report = describe(fit.fitted, info)
+    report |= {
+        "source": source,
+        "set_aside": [{"column": name, "reason": reason} for name, reason in table.set_aside],
+        "selection": None if selection is None else describe_selection(selection),
+        "out": out,
+        "labels": labels,
+        "seconds": time.perf_counter() - began,
+    }
+    if as_json:
+        print_json(report)
+    elif not quiet:
+        click.echo(summary(report))
+    return INTERRUPTED if status is Status.INTERRUPTED else OK
+
+
+def _fit(table: Any, counts: tuple[int, ...], shapes: Any, options: dict[str, Any], progress: Any) -> tuple[Any, Any]:
+    """The fit, and the search that it comes from, or None where there was nothing to choose."""
+    from jensen.data.arrays import ArraySource
+    from jensen.errors import InputError
+    from jensen.fit.mixture import MixtureSettings, fit_mixture
+    from jensen.fit.selection import select_mixture
+
+    if min(counts) > table.n_rows:
+        raise InputError(f"-k: {min(counts)} components for {table.n_rows} rows. Ask for no more than there are rows.")
+    source = ArraySource(table.data, table.weights)
+    max_time = options["max_time"] or math.inf
+    settings = MixtureSettings(
+        n_components=counts[0],
+        covariance_type=shapes[0],
+        reg_covar=options["reg"],
+        tol=options["tol"],
+        max_iter=options["max_iter"],
+        n_init=1 if counts == (1,) else options["starts"],
+        seed=options["seed"],
+        max_time=max_time,
+    )
+    names = table.feature_names
+    if len(counts) == len(shapes) == 1:
+        return fit_mixture(source, settings, feature_names=names, observer=progress.on_fit), None
+    selection = select_mixture(
+        source, counts, shapes, settings, feature_names=names, observer=progress.on_search, max_time=max_time
+    )
+    return selection.best, selection

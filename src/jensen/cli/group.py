@@ -1,0 +1,78 @@
+"""How every command starts and ends: loaded when it is called, and its errors turned into exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+
+from jensen.cli.text import printable
+from jensen.errors import JensenError, NumericalFailure
+
+OK, UNUSABLE, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+class Commands(click.Group):
+    """A group whose commands live in modules of their own, imported when they are wanted.
+
+    Parameters
+    ----------
+    homes : mapping of str to str
+        Module of each command; it holds a ``command``.
+    **settings
+        Of ``click.Group``.
+    """
+
+    def __init__(self, *args: Any, homes: Mapping[str, str], **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.homes = homes
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of the commands, in the order in which they are used."""
+        return list(self.homes)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a name, or None."""
+        if cmd_name not in self.homes:
+            return None
+        found: click.Command = import_module(self.homes[cmd_name]).command
+        return found
+
+    def main(  # type: ignore[override]
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run a command and end the process with its exit code; errors go to stderr, without a traceback."""
+        if not standalone_mode:
+            return super().main(args, prog_name, standalone_mode=False, **extra)
+        try:
+            code = super().main(args, prog_name, standalone_mode=False, **extra)
+            sys.stdout.flush()
+        except click.ClickException as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except (JensenError, NumericalFailure) as error:
+            fail(str(error))
+        except MemoryError:
+            fail("there is not enough memory. Use fewer rows or columns, or float32 data.")
+        # click makes an Abort of the interrupts that it sees.
+        except (KeyboardInterrupt, click.Abort):
+            fail("interrupted; no file was left half written.", INTERRUPTED)
+        except BrokenPipeError:
+            # Whoever read our output has read enough. What is left in the buffer must not fail again at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(OK)
+        sys.exit(code if isinstance(code, int) else OK)
+
+
+def fail(message: str, code: int = UNUSABLE) -> NoReturn:
+    """Say on stderr what went wrong, and end."""
+    click.echo(f"jensen: {printable(message)}", err=True)
+    sys.exit(code)

@@ -1,0 +1,161 @@
+"""What the options of the commands mean."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from jensen.errors import InputError
+
+# Its parameter is news to older releases of click.
+if TYPE_CHECKING:
+    _Type = click.ParamType[Any]
+else:
+    _Type = click.ParamType
+
+MAX_RANGE = 1000
+
+
+class Counts(_Type):
+    """A number, a range ``from:to`` that includes both ends, or several separated by commas."""
+
+    name = "K or FROM:TO"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """The numbers, ascending, each once."""
+        if isinstance(value, tuple):
+            return value
+        found = set[int]()
+        try:
+            for part in str(value).split(","):
+                first, _, last = part.partition(":")
+                low = int(first)
+                high = int(last) if ":" in part else low
+                if high - low >= MAX_RANGE:
+                    self.fail(f"{part!r} spans more than {MAX_RANGE} numbers", param, ctx)
+                if high < low:
+                    self.fail(f"{part!r} is empty; expected the smaller number first, as in 1:9", param, ctx)
+                found.update(range(low, high + 1))
+        except ValueError:
+            self.fail(f"{value!r} is neither a number, such as 3, nor a range, such as 1:9", param, ctx)
+        if min(found) < 1:
+            self.fail(f"{value!r} asks for {min(found)} components; expected at least 1", param, ctx)
+        return tuple(sorted(found))
+
+
+class Shapes(_Type):
+    """Names of shapes separated by commas, or ``all``."""
+
+    name = "SHAPES"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """The shapes under scikit-learn's names, each once."""
+        from jensen.families.gaussian import SHAPES, covariance_shape
+
+        if isinstance(value, tuple):
+            return value
+        if value == "all":
+            return SHAPES
+        try:
+            return tuple(dict.fromkeys(covariance_shape(name.strip()) for name in str(value).split(",")))
+        except InputError as error:
+            self.fail(f"{str(error).removeprefix('covariance_type ')}; or all", param, ctx)
+
+
+class AutoOr(_Type):
+    """``auto``, or a number.
+
+    Parameters
+    ----------
+    kind : type
+        ``int`` or ``float``.
+    least : int or float
+        The smallest value that is allowed.
+    """
+
+    def __init__(self, kind: type[int] | type[float], least: float) -> None:
+        self.kind, self.least = kind, least
+        self.name = "auto or number"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Literal["auto"] | int | float:
+        """The number, or "auto"."""
+        if value == "auto":
+            return "auto"
+        try:
+            number = self.kind(value)
+        except ValueError:
+            number = math.nan
+        if not (math.isfinite(number) and number >= self.least):
+            noun = "a whole number" if self.kind is int else "a number"
+            self.fail(f"{value!r}; expected auto, or {noun} of at least {self.least:g}", param, ctx)
+        return number
+
+
+class Names(_Type):
+    """Names of columns separated by commas; a name that holds a comma goes in double quotes."""
+
+    name = "A,B,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """The names."""
+        if isinstance(value, tuple):
+            return value
+        names = tuple(name.strip() for row in csv.reader([str(value)], skipinitialspace=True) for name in row)
+        if not all(names):
+            self.fail(f"{value!r} holds an empty name", param, ctx)
+        return names
+
+
+def check_model_output(path: str | None) -> None:
+    """Refuse a path that no model could be written to, before a fit.
+
+    Raises
+    ------
+    InputError
+        The ending is another one than ``.safetensors``, or the place cannot be written.
+    """
+    from jensen.data.atomic import check_writable
+
+    if path is None:
+        return
+    if Path(path).suffix != ".safetensors":
+        raise InputError(f"{path}: a model file ends in .safetensors. Give it that ending.")
+    check_writable(path)
+
+
+def check_table_output(path: str | None) -> None:
+    """Refuse a path that no table could be written to, before the work is done.
+
+    Raises
+    ------
+    InputError
+        The ending is unknown, or the place cannot be written.
+    """
+    from jensen.data.files import check_output
+
+    if path is not None:
+        check_output(path)
+
+
+def check_distinct(inputs: list[str], outputs: list[str | None]) -> None:
+    """Refuse outputs that would replace an input, or one another.
+
+    Raises
+    ------
+    InputError
+        Two paths are the same file.
+    """
+    taken = {os.path.realpath(path) for path in inputs}
+    for path in outputs:
+        if path is None:
+            continue
+        if os.path.realpath(path) in taken:
+            raise InputError(f"{path}: this output would replace another file of the same command. Name another.")
+        taken.add(os.path.realpath(path))

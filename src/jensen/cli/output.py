@@ -1,0 +1,37 @@
+"""Results on stdout: JSON for programs, and tables that can be piped on."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from jensen.core.block import AnyArray
+
+_ROWS_AT_ONCE = 4096
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """Print one JSON object; all its numbers must be finite."""
+    click.echo(json.dumps(document, allow_nan=False, indent=2 if sys.stdout.isatty() else None))
+
+
+def print_table(columns: Mapping[str, AnyArray]) -> None:
+    """Print columns of equal length as CSV; numbers are the shortest that read back to the same bits."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(columns)
+    n_rows = len(next(iter(columns.values())))
+    for start in range(0, n_rows, _ROWS_AT_ONCE):
+        part = [column[start : start + _ROWS_AT_ONCE].tolist() for column in columns.values()]
+        writer.writerows(zip(*part, strict=True))
+
+
+def note(message: str) -> None:
+    """Say something on stderr, where it is not in the way of what is piped on."""
+    from jensen.cli.text import printable
+
+    click.echo(printable(message), err=True)

@@ -1,0 +1,56 @@
+"""``jensen predict``: the component of each row of new data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import numpy as np
+
+from jensen.cli.options import check_distinct, check_table_output
+from jensen.cli.output import print_json, print_table
+from jensen.cli.text import counted, printable
+
+
+@click.command("predict")
+@click.argument("model")
+@click.argument("data")
+@click.option("--proba", is_flag=True, help="Also the probability of every component.")
+@click.option("--out", metavar="FILE", help="Write to this file (.csv, .tsv, .parquet, .arrow, .feather, .npy).")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object in place of CSV.")
+def command(model: str, data: str, proba: bool, out: str | None, as_json: bool) -> None:
+    """Tell for each row of DATA from which component of MODEL it most probably comes.
+
+    Columns are found by their names, in any order; others may stand beside them. Components count from 0. Without
+    --out, the result goes to stdout as CSV.
+    """
+    from jensen.data.files import write_table
+    from jensen.data.matching import read_matching
+    from jensen.store import read_model
+
+    check_table_output(out)
+    check_distinct([model, data], [out])
+    fitted = read_model(model).fitted
+    rows = read_matching(data, fitted.feature_names, fitted.n_features).data
+    columns: dict[str, Any] = {}
+    if proba:
+        probabilities = fitted.responsibilities(rows)
+        columns = {f"p{k}": column for k, column in enumerate(probabilities.T)}
+        labels = probabilities.argmax(axis=1)
+    else:
+        labels = fitted.labels(rows)
+    columns = {"component": labels, **columns}
+    if out is not None:
+        write_table(out, columns)
+    counts = np.bincount(labels, minlength=fitted.n_components)
+    if as_json:
+        document = {"model": model, "data": data, "n_rows": len(labels), "n_components": fitted.n_components}
+        found = {"counts": counts.tolist(), "labels": labels.tolist(), "out": out}
+        print_json(document | found | ({"probabilities": probabilities.tolist()} if proba else {}))
+    elif out is None:
+        print_table(columns)
+    else:
+        click.echo(f"{printable(out)}: {counted(len(labels), 'row')}")
+        click.echo("component    rows")
+        for k, count in enumerate(counts):
+            click.echo(f"{k:>9}  {count:>6,}")

@@ -1,0 +1,66 @@
+"""What there is to say of a mixture: one mapping, which is printed as JSON or as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from jensen.fit.fitted import FittedMixture
+from jensen.fit.selection import Selection
+from jensen.store.record import finite
+
+
+def describe(fitted: FittedMixture, info: Mapping[str, Any]) -> dict[str, Any]:
+    """A mixture and its history as JSON values.
+
+    Parameters
+    ----------
+    fitted : FittedMixture
+        The mixture.
+    info : mapping
+        How it came about, from ``jensen.store.fit_info`` or a model file.
+
+    Returns
+    -------
+    dict
+        ``n_components, n_features, feature_names, covariance_type``, all of `info`, and
+        ``weights, means, covariances``.
+    """
+    params = fitted.params
+    shape: dict[str, Any] = {
+        "n_components": fitted.n_components,
+        "covariance_type": fitted.covariance_type,
+        "n_features": fitted.n_features,
+        "feature_names": None if fitted.feature_names is None else list(fitted.feature_names),
+    }
+    values = {name: params[name].tolist() for name in ("weights", "means", "covariances")}
+    # A model file says of itself what it likes, but not what the numbers beside it are.
+    return {**shape, **{key: value for key, value in info.items() if key not in shape | values}, **values}
+
+
+def describe_selection(selection: Selection) -> dict[str, Any]:
+    """A search as JSON values: ``status, n_starts, seconds`` and one record for each cell."""
+    cells = [
+        {key: finite(value) if isinstance(value, float) else value for key, value in row.items()}
+        for row in selection.table()
+    ]
+    return {
+        "status": selection.status.value,
+        "n_starts": selection.n_starts,
+        "seconds": selection.seconds,
+        "cells": cells,
+    }
+
+
+def deviations(report: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Standard deviations (K, d) of the components of a report."""
+    k, d = report["n_components"], report["n_features"]
+    covariances = np.asarray(report["covariances"], dtype=np.float64)
+    shape = report["covariance_type"]
+    if shape in ("full", "tied"):
+        variances = np.diagonal(covariances, axis1=-2, axis2=-1)
+    else:
+        variances = covariances[:, None] if shape == "spherical" else covariances
+    return np.sqrt(np.broadcast_to(variances, (k, d)))

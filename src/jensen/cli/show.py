@@ -1,0 +1,27 @@
+"""``jensen show``: what is in a model file."""
+
+from __future__ import annotations
+
+import click
+
+from jensen.cli.output import print_json
+
+
+@click.command("show")
+@click.argument("model")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object in place of the summary.")
+def command(model: str, as_json: bool) -> None:
+    """Show the mixture in the file MODEL, and how it came about."""
+    from jensen.cli.report import describe
+    from jensen.cli.summary import summary
+    from jensen.cli.text import paragraph
+    from jensen.store import read_model
+
+    record = read_model(model)
+    report = describe(record.fitted, record.info)
+    if as_json:
+        print_json({**report, "library": record.library})
+        return
+    click.echo(paragraph("", f"{model}, written by {record.library}", 0))
+    click.echo()
+    click.echo(summary({**report, "source": None, "out": None, "labels": None, "selection": None}))

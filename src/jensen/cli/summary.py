@@ -1,0 +1,237 @@
+"""The summary of a mixture for people, in 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from jensen.cli.report import deviations
+from jensen.cli.text import WIDTH, counted, decimals_for, duration, fixed, paragraph, shortened
+from jensen.data.frames import default_names
+from jensen.fit.selection import SHORT_RUN
+
+_LABEL = 16
+_NAME = 22
+
+
+def summary(report: Mapping[str, Any]) -> str:
+    """The text for a report of ``describe``; what the report does not say is left out.
+
+    Parameters
+    ----------
+    report : mapping
+        Of a fit, or of a model file, whose info is anybody's.
+    """
+    parts = [list(_selection(report)), list(_facts(report)), list(_components(report)), list(_warnings(report))]
+    return "\n\n".join("\n".join(lines) for lines in parts if lines)
+
+
+def _facts(report: Mapping[str, Any]) -> Iterator[str]:
+    """The lines that say how good the mixture is and how it came about."""
+    k, shape = report["n_components"], report["covariance_type"]
+    yield f"Gaussian mixture: {counted(k, 'component')}, {shape} covariance{'' if shape == 'tied' else 's'}"
+    facts: list[tuple[str, str | None]] = [
+        ("data", _string(report, "source")),
+        ("rows", _rows(report)),
+        ("columns", _columns(report)),
+        ("set aside", _set_aside(report)),
+        ("log-likelihood", _score(report, "loglik")),
+        ("BIC", _bic(report)),
+        ("ended", _ended(report)),
+        ("starts", _starts(report)),
+        ("time", _time(report)),
+        ("model file", _string(report, "out")),
+        ("labels", _string(report, "labels")),
+    ]
+    for label, text in facts:
+        if text is not None:
+            yield paragraph(f"  {label}", text, _LABEL + 2)
+
+
+def _rows(report: Mapping[str, Any]) -> str | None:
+    n_rows, weight = _number(report, "n_rows"), _number(report, "weight")
+    if n_rows is None:
+        return None
+    weighted = weight is not None and weight != n_rows
+    return f"{n_rows:,.0f}" + (f", of weight {weight:,.6g} together" if weighted else "")
+
+
+def _columns(report: Mapping[str, Any]) -> str:
+    names, d = report["feature_names"], report["n_features"]
+    if names is None:
+        return f"{d:,}"
+    shown = [shortened(name, _NAME) for name in names[:6]]
+    return f"{d:,}: {', '.join(shown)}{', ...' if len(names) > len(shown) else ''}"
+
+
+def _set_aside(report: Mapping[str, Any]) -> str | None:
+    columns = report.get("set_aside")
+    if not columns or not isinstance(columns, list):
+        return None
+    shown = [f"{shortened(entry['column'], _NAME)} ({entry['reason']})" for entry in columns[:5]]
+    return "; ".join(shown) + (f"; and {len(columns) - 5} more" if len(columns) > 5 else "")
+
+
+def _score(report: Mapping[str, Any], key: str) -> str | None:
+    value = _number(report, key)
+    return None if value is None else fixed(value, 3)
+
+
+def _bic(report: Mapping[str, Any]) -> str | None:
+    value, n_free = _number(report, "bic"), _number(report, "n_free")
+    if value is None:
+        return None
+    free = "" if n_free is None else f"; {n_free:,.0f} free parameters"
+    return f"{fixed(value, 3)} (smaller is better{free})"
+
+
+def _ended(report: Mapping[str, Any]) -> str | None:
+    message, n_iter = _string(report, "message"), _number(report, "n_iter")
+    if message is None or n_iter is None:
+        return message
+    iterations = counted(int(n_iter), "iteration")
+    return f"converged after {iterations}" if report.get("status") == "converged" else f"{message} ({iterations})"
+
+
+def _starts(report: Mapping[str, Any]) -> str | None:
+    starts = report.get("starts")
+    if not isinstance(starts, Mapping):
+        return None
+    n, agreeing, degenerate = (_number(starts, key) for key in ("n", "agreeing", "degenerate"))
+    if n is None or agreeing is None:
+        return None
+    text = "1, which is enough for one component" if report["n_components"] == 1 and n == 1 else None
+    text = text or f"{agreeing:,.0f} of {n:,.0f} reached the best optimum"
+    text += f"; {degenerate:,.0f} degenerate" if degenerate else ""
+    seed = _number(report, "seed")
+    return text if seed is None else f"{text} (seed {seed:.0f})"
+
+
+def _time(report: Mapping[str, Any]) -> str | None:
+    seconds = _number(report, "seconds")
+    return None if seconds is None else duration(seconds)
+
+
+def _warnings(report: Mapping[str, Any]) -> Iterator[str]:
+    found = report.get("warnings")
+    for warning in found if isinstance(found, list) else []:
+        if isinstance(warning, str):
+            text = warning if warning.endswith(".") else f"{warning}."
+            yield paragraph("Warning:", text, 9)
+
+
+# ------------------------------------------------------------------------------------------------ components
+
+
+def _components(report: Mapping[str, Any]) -> Iterator[str]:
+    """One row for each component: share, then mean and standard deviation in each column that finds room."""
+    weights, means, spread = np.asarray(report["weights"]), np.asarray(report["means"]), deviations(report)
+    names = report["feature_names"] or default_names(report["n_features"])
+    columns = [_cells(name, means[:, j], spread[:, j]) for j, name in enumerate(names)]
+    room, chosen = WIDTH - len("component   share"), list[int]()
+    for j in _most_separating(weights, means, spread):
+        if room >= (width := len(columns[j][0]) + 3):
+            chosen, room = [*chosen, j], room - width
+        elif chosen:
+            break
+    chosen.sort()
+    header = "".join(f"   {columns[j][0]}" for j in chosen)
+    yield f"component   share{header}"
+    for k, weight in enumerate(weights):
+        yield f"{k:>9}  {100 * weight:5.1f}%" + "".join(f"   {columns[j][k + 1]}" for j in chosen)
+    left = len(names) - len(chosen)
+    yield (
+        f"{'mean ± standard deviation':>{max(17, 17 + len(header))}}"
+        if left == 0
+        else (
+            f"mean ± standard deviation in the {counted(len(chosen), 'column')} of {len(names):,} that tell the\n"
+            "components apart best; --json gives all"
+        )
+    )
+
+
+def _cells(name: str, means: Any, spread: Any) -> list[str]:
+    """A column of the table: its header and a cell for each component, all of one width."""
+    decimals = decimals_for(float(spread.min()))
+    centre = [fixed(value, decimals) for value in means]
+    around = [fixed(value, decimals) for value in spread]
+    wide, narrow = max(map(len, centre)), max(map(len, around))
+    cells = [f"{c:>{wide}} ± {a:>{narrow}}" for c, a in zip(centre, around, strict=True)]
+    title = shortened(name, max(_NAME, len(cells[0])))
+    width = max(len(title), len(cells[0]))
+    return [f"{title:>{width}}", *(f"{cell:>{width}}" for cell in cells)]
+
+
+def _most_separating(weights: Any, means: Any, spread: Any) -> Sequence[int]:
+    """Columns by the share of their variance that lies between components, largest first."""
+    with np.errstate(all="ignore"):
+        within = weights @ spread**2
+        between = weights @ (means - weights @ means) ** 2
+        score = np.nan_to_num(between / within)
+    return [int(j) for j in np.argsort(-score, kind="stable")]
+
+
+# ------------------------------------------------------------------------------------------------ the search
+
+
+def _selection(report: Mapping[str, Any]) -> Iterator[str]:
+    """BIC of every cell, K down and shapes across."""
+    search = report.get("selection")
+    if not isinstance(search, Mapping):
+        return
+    cells = search["cells"]
+    shapes = list(dict.fromkeys(cell["covariance_type"] for cell in cells))
+    best = (report["n_components"], report["covariance_type"])
+    shown = {(cell["n_components"], cell["covariance_type"]): _cell(cell, best) for cell in cells}
+    width = max(12, *(len(text) + 2 for text in shown.values()))
+    yield "BIC (smaller is better)"
+    yield (f"{'K':>5}" + "".join(f"{shape:>{width - 1}} " for shape in shapes)).rstrip()
+    for k in dict.fromkeys(cell["n_components"] for cell in cells):
+        yield (f"{k:>5}" + "".join(f"{shown[k, shape]:>{width}}" for shape in shapes)).rstrip()
+    marks = ["* best"]
+    if any(cell["bic"] is not None and not cell["sound"] for cell in cells):
+        marks.append("! degenerate, and no candidate")
+    if any(cell["bic"] is None for cell in cells):
+        marks.append("- no fit")
+    yield "  " + "   ".join(marks)
+    for reason in dict.fromkeys(cell["reason"] for cell in cells if cell["reason"]):
+        yield paragraph("  -", reason, 4)
+    yield paragraph("", _how(search), 2)
+
+
+def _cell(cell: Mapping[str, Any], best: tuple[int, str]) -> str:
+    if cell["bic"] is None:
+        return "- "
+    mark = "*" if (cell["n_components"], cell["covariance_type"]) == best else " " if cell["sound"] else "!"
+    return fixed(cell["bic"], 1) + mark
+
+
+def _how(search: Mapping[str, Any]) -> str:
+    """What was run, in a sentence, and whether the search came to its end."""
+    cells, starts = search["cells"], counted(search["n_starts"], "start")
+    fitted = [cell for cell in cells if cell["bic"] is not None]
+    confirmed = sum(cell["confirmed"] for cell in fitted)
+    if search["status"] != "converged":
+        why = "interrupted" if search["status"] == "interrupted" else "stopped at the time limit"
+        return f"The search was {why}: {len(fitted)} of {len(cells)} mixtures have a fit, {confirmed} a thorough one."
+    if confirmed == len(fitted):
+        return f"Each with {starts} run to convergence."
+    return (
+        f"Each with {starts} of {SHORT_RUN} iterations, the best of them run to convergence; {confirmed} mixtures, the "
+        "leading ones among them, with all starts run to convergence."
+    )
+
+
+# ------------------------------------------------------------------------------------------------ careful access
+
+
+def _number(report: Mapping[str, Any], key: str) -> float | None:
+    value = report.get(key)
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _string(report: Mapping[str, Any], key: str) -> str | None:
+    value = report.get(key)
+    return value if isinstance(value, str) and value else None
