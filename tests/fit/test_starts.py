@@ -56,6 +56,15 @@ def test_a_component_on_one_row_gets_a_usable_covariance(shape):
     start_from(mixture(2, 2, shape), X, labels).check()
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_an_outlier_that_swallows_all_other_spread_leaves_a_start(shape):
+    near = np.array([[3.455, 8.216], [3.456, 8.217], [3.455, 8.215], [3.458, 8.214]])
+    x = np.vstack([near, 1e9 * near[:1]])
+    start = start_from(mixture(1, 2, shape), x, np.zeros(5, dtype=int))
+    start.check()
+    np.testing.assert_allclose(start["means"], [x.mean(axis=0)])
+
+
 @pytest.mark.parametrize(
     "start, reason",
     [

@@ -18,6 +18,7 @@ from jensen.families.gaussian import NEARLY_SINGULAR, Gaussian, floor_ratios
 from jensen.fit.kmeans import lloyd, nearest_labels, seed_rows
 from jensen.fit.summary import DataSummary
 from jensen.models.mixture import Mixture
+from jensen.numerics.cholesky import is_positive_definite
 from jensen.numerics.order import draw_distinct
 
 StartKind = Literal["kmeans", "k-means++", "random", "random_from_data"]
@@ -72,7 +73,7 @@ def from_given(model: Mixture, data: DataSummary, source: ArraySource) -> Parame
     params = _template(model, data)
     for _ in range(2):
         params = model.maximize(params, source.fold(model.expect_given, params))
-    return _repair(model, data, params)
+    return _decorrelated(model, _repair(model, data, params))
 
 
 def _template(model: Mixture, data: DataSummary) -> Parameters:
@@ -139,6 +140,23 @@ def _repair(model: Mixture, data: DataSummary, params: Parameters) -> Parameters
     average = np.tensordot(params["weights"], covariances, axes=1)
     lift = spread_out(model, floor)[0]
     return params.replace(covariances=np.where(bad.reshape(-1, *[1] * lift.ndim), average + lift, covariances))
+
+
+def _decorrelated(model: Mixture, params: Parameters) -> Parameters:
+    """Without the correlations of covariances that have no Cholesky factor.
+
+    One far outlier is enough: its correlation of 1 but for rounding swallows the spread of all other rows.
+    """
+    family: Gaussian = model.family  # type: ignore[assignment]
+    if family.shape in ("diag", "spherical"):
+        return params
+    covariances = params["covariances"]
+    stack = covariances.reshape(-1, *covariances.shape[-2:])
+    sound = np.array([is_positive_definite(matrix) for matrix in stack])
+    if sound.all():
+        return params
+    diagonals = stack * np.eye(family.n_features)
+    return params.replace(covariances=np.where(sound[:, None, None], stack, diagonals).reshape(covariances.shape))
 
 
 UserStart = Callable[[AnyArray, int, np.random.Generator], Any]
