@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from jensen.fit.selection import Task
 
 _ROUNDS = {"screen": "short starts", "converge": "converging", "confirm": "all starts"}
-_REFRESH = 10
+_REFRESH, _BAR = 10, 12
 
 
 class Progress(AbstractContextManager["Progress"]):
@@ -75,12 +75,13 @@ class Progress(AbstractContextManager["Progress"]):
 
         done, total, words = self._state()
         elapsed = f"{time.perf_counter() - self.began:.1f} s"
+        line = Text(f"{elapsed:>7}  {words}", no_wrap=True, overflow="ellipsis")
         # One start has no end that could be foreseen: the bar pulses.
-        bar = ProgressBar(total=total or None, completed=done, width=16, pulse=not total)
+        bar = ProgressBar(total=total or None, completed=done, width=_BAR, pulse=not total)
         grid = Table.grid(padding=(0, 1))
-        grid.add_column(width=16)
+        grid.add_column(min_width=_BAR)
         grid.add_column(no_wrap=True, overflow="ellipsis")
-        grid.add_row(bar, Text(f"{words}  {elapsed}", no_wrap=True, overflow="ellipsis"))
+        grid.add_row(bar, line)
         return grid
 
     def _state(self) -> tuple[int, int, str]:
@@ -88,7 +89,8 @@ class Progress(AbstractContextManager["Progress"]):
         if self.seen is None:
             return 0, 0, "starting"
         task, start, info = self.seen
-        point = f"iteration {info.iteration}  objective {info.objective:,.3f}"
+        digits = 3 if abs(info.objective) < 1e5 else 1
+        point = f"iteration {info.iteration}  objective {info.objective:,.{digits}f}"
         if task is not None:
             where = f"{_ROUNDS[task.round]} {task.number + 1}/{task.n_tasks}  K={task.n_components} "
             return task.number, task.n_tasks, f"{where}{task.covariance_type}  {point}"

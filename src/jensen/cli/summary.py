@@ -103,6 +103,8 @@ def _starts(report: Mapping[str, Any]) -> str | None:
     if n is None or agreeing is None:
         return None
     text = "1, which is enough for one component" if report["n_components"] == 1 and n == 1 else None
+    if report.get("status") in ("interrupted", "out_of_time"):
+        text = f"{n:,.0f} begun, not run to convergence"
     text = text or f"{agreeing:,.0f} of {n:,.0f} reached the best optimum"
     text += f"; {degenerate:,.0f} degenerate" if degenerate else ""
     seed = _number(report, "seed")
@@ -117,7 +119,8 @@ def _time(report: Mapping[str, Any]) -> str | None:
 def _warnings(report: Mapping[str, Any]) -> Iterator[str]:
     found = report.get("warnings")
     for warning in found if isinstance(found, list) else []:
-        if isinstance(warning, str):
+        # How the fit ended has been said above.
+        if isinstance(warning, str) and warning != report.get("message"):
             text = warning if warning.endswith(".") else f"{warning}."
             yield paragraph("Warning:", text, 9)
 

@@ -25,9 +25,12 @@ def counted(n: int, noun: str) -> str:
 
 
 def fixed(value: float, decimals: int) -> str:
-    """A number with so many decimals, or in scientific notation where that would be longer than is readable."""
-    plain = f"{value:,.{decimals}f}"
-    return plain if len(plain) <= 14 else f"{value:.6g}"
+    """A number with so many decimals, fewer if it is long, or in scientific notation if it would still be."""
+    for digits in (decimals, 0):
+        plain = f"{value:,.{digits}f}"
+        if len(plain) <= 14:
+            return plain
+    return f"{value:.6g}"
 
 
 def decimals_for(spread: float) -> int:
