@@ -128,12 +128,13 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from jensen import GaussianMixture
-    >>> X = np.array([[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]])
-    >>> model = GaussianMixture(n_components=2, covariance_type="tied", random_state=0).fit(X)
-    >>> bool(model.predict([[0, 0]]) == model.predict([[1, 2]]))
-    True
+    >>> import jensen
+    >>> X = jensen.datasets.load("faithful").data
+    >>> model = jensen.GaussianMixture(n_components=2, random_state=0).fit(X)
+    >>> sorted(model.weights_.round(2).tolist())
+    [0.36, 0.64]
+    >>> bool(model.predict([[2.0, 50.0]]) == model.predict([[4.5, 80.0]]))
+    False
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
