@@ -80,6 +80,13 @@ class MixtureFit:
     feature_names: tuple[str, ...] | None
     seconds: float
 
+    def __repr__(self) -> str:
+        d, k = self.n_features, self.n_components
+        return (
+            f"MixtureFit({k} component{'s' * (k != 1)}, {self.covariance_type}, {d} column{'s' * (d != 1)}; "
+            f"log-likelihood {self.loglik:.6g}, BIC {self.bic:.6g}; {self.message})"
+        )
+
     @property
     def family(self) -> Gaussian:
         """The Gaussian components."""
