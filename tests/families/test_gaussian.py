@@ -189,7 +189,7 @@ def test_faults_name_starved_and_nearly_singular_components():
     # A constant column sits at its floor in every fit, which is no fault.
     model, params = model_and_start("diag", ridge)
     flat = params.replace(covariances=[[1.0, 1e-3], [1.0, 1e-3]])
-    blind = Gaussian(2, 2, "diag", ridge, np.array([True, False]))
+    blind = Gaussian(2, 2, "diag", ridge, np.where([True, False], ridge, 0.0))
     assert len(model.family.faults(flat, np.array([9.0, 9.0]))) == 2
     assert blind.faults(flat, np.array([9.0, 9.0])) == ()
 

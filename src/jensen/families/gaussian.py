@@ -137,15 +137,16 @@ class Gaussian:
         Which covariances; they are stored as (K, d, d), (d, d), (K, d) and (K,).
     ridge : ndarray of shape (d,)
         Diagonal of R, in squared units of the columns; zeros for none.
-    informative : ndarray of shape (d,) of bool, or None
-        Columns that vary. A constant column sits at its floor in every fit, which is no fault of the fit.
+    floor : ndarray of shape (d,) or None
+        Variances of collapse: an eigenvalue within ten times of them marks a degenerate component. Columns of 0 do not
+        count, such as constant ones, which collapse in every fit. None takes `ridge`.
     """
 
     n_components: int
     n_features: int
     shape: Shape
     ridge: Array
-    informative: AnyArray | None = None
+    floor: Array | None = None
 
     @property
     def domains(self) -> Mapping[str, Domain]:
@@ -162,7 +163,7 @@ class Gaussian:
 
     def unregularised(self) -> Gaussian:
         """The same family without R, whose density is the plain one."""
-        return Gaussian(self.n_components, self.n_features, self.shape, np.zeros(self.n_features), self.informative)
+        return Gaussian(self.n_components, self.n_features, self.shape, np.zeros(self.n_features), self.floor)
 
     # ----------------------------------------------------------------------------------------- density
 
@@ -230,20 +231,20 @@ class Gaussian:
         return np.asarray(params["means"][component] + spread)
 
     def faults(self, params: Parameters, counts: Array) -> tuple[str, ...]:
-        """Components on fewer than d + 1 effective rows, or with an eigenvalue within ten times of R."""
+        """Components on fewer than d + 1 effective rows, or with an eigenvalue within ten times of the floor."""
         found = [
             f"component {k} rests on {count:.3g} effective rows, fewer than d + 1 = {self.n_features + 1}"
             for k, count in enumerate(counts)
             if count < self.n_features + 1
         ]
-        columns = self.ridge > 0 if self.informative is None else (self.ridge > 0) & self.informative
-        ratios = floor_ratios(self.shape, params["covariances"], self.ridge, columns)
+        floor = self.ridge if self.floor is None else self.floor
+        ratios = floor_ratios(self.shape, params["covariances"], floor, floor > 0)
         if ratios is not None:
             names = (
                 ["the shared covariance"] if self.shape == "tied" else [f"component {k}" for k in range(len(ratios))]
             )
             found += [
-                f"{name} is nearly singular: an eigenvalue is only {ratio:.3g} times its floor R"
+                f"{name} is nearly singular: an eigenvalue is only {ratio:.3g} times its floor"
                 for name, ratio in zip(names, ratios, strict=True)
                 if ratio < NEARLY_SINGULAR
             ]

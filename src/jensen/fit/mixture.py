@@ -119,8 +119,9 @@ def fit_mixture(
     began = time.perf_counter()
     seed = fresh_seed() if settings.seed is None else settings.seed
     data = summarise(source, seed) if data is None else data
+    ridge = _ridge(settings, data)
     family = Gaussian(
-        settings.n_components, source.x.shape[1], settings.covariance_type, _ridge(settings, data), data.informative
+        settings.n_components, source.x.shape[1], settings.covariance_type, ridge, _collapse_floor(ridge, data)
     )
     model = Mixture(family)
     max_iter = DEFAULT_MAX_ITER if settings.max_iter == "auto" else settings.max_iter
@@ -162,6 +163,14 @@ def _ridge(settings: MixtureSettings, data: DataSummary) -> Array:
     if isinstance(reg, str):
         return data.auto_ridge()
     return np.broadcast_to(np.asarray(reg, dtype=np.float64), data.centre.shape)
+
+
+def _collapse_floor(ridge: Array, data: DataSummary) -> Array:
+    """Variances that mark a collapse: R, or the automatic R where the user wants more smoothing than that.
+
+    A component is not degenerate for being as smooth as it was asked to be.
+    """
+    return np.where(data.informative, np.minimum(ridge, data.auto_ridge()), 0.0)
 
 
 def _rule(settings: MixtureSettings, weight: float) -> Callable[[], StoppingRule]:
