@@ -152,6 +152,7 @@ def fit_mixture(
         starts=records,
         faults=model.faults(best.params, best.statistics),
         coinciding=coinciding_components(settings.covariance_type, best.params),
+        constant_columns=tuple(int(j) for j in np.flatnonzero(~data.informative)),
         seed=seed,
         feature_names=feature_names,
         seconds=time.perf_counter() - began,

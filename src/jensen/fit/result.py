@@ -53,6 +53,8 @@ class MixtureFit:
         Why the result is degenerate; empty for a sound one.
     coinciding : tuple of tuple of int
         Groups of components that are one and the same: a saddle, where EM stays without having separated them.
+    constant_columns : tuple of int
+        Columns that do not vary, and so tell the components nothing.
     seed : int or None
         Seed of all random streams; None when nothing was drawn.
     feature_names : tuple of str or None
@@ -76,6 +78,7 @@ class MixtureFit:
     starts: tuple[StartRecord, ...] = field(repr=False)
     faults: tuple[str, ...]
     coinciding: tuple[tuple[int, ...], ...]
+    constant_columns: tuple[int, ...]
     seed: int | None
     feature_names: tuple[str, ...] | None
     seconds: float
