@@ -5,6 +5,7 @@ import pytest
 from mixtures import table
 
 from jensen.data.arrays import ArraySource
+from jensen.errors import InputError
 from jensen.fit import summary
 from jensen.fit.summary import summarise
 
@@ -90,3 +91,13 @@ def test_large_data_are_sampled_by_key():
     np.testing.assert_allclose(found.rows.mean(axis=0), 0.0, atol=0.02)
     np.testing.assert_allclose(found.variance, x.var(axis=0), rtol=1e-12)
     assert found.total_weight == 150_000
+
+
+def test_a_span_that_cannot_be_squared_is_refused_and_one_too_small_is_none():
+    x = table(0, 50, 2, 2)
+    with pytest.raises(InputError, match="column 1 spans .* too large for floats; divide it by a power of ten"):
+        summarise(ArraySource(x * [1.0, 1e160]))
+    with pytest.raises(InputError, match="column 0 spans -1e\\+308 to 1e\\+308"):
+        summarise(ArraySource(np.array([[-1e308]] * 600 + [[1e308]] * 600), block_rows=600))
+    found = summarise(ArraySource(x * [1.0, 1e-170]))
+    assert list(found.informative) == [True, False] and (found.scale > 0).all()

@@ -9,6 +9,7 @@ import numpy as np
 from jensen.core.block import AnyArray, Array, Block
 from jensen.core.parameters import Parameters
 from jensen.data.arrays import ArraySource
+from jensen.errors import InputError
 from jensen.numerics.order import canonical_order, row_keys, weighted_quantiles
 
 MAX_ROWS = 65_536
@@ -16,6 +17,8 @@ _MAX_NUMBERS = 1 << 21
 _MIN_ROWS = 4_096
 # Candidates for a sample: this many times its size are looked at, so that rows that stand twice leave enough.
 _SLACK = 4
+# Squares, sums of squares and 1e-6 of them are normal floats for differences within these bounds.
+_LARGEST_SPAN, _SMALLEST_VARIANCE = 1e150, 1e-300
 _EMPTY = Parameters({}, {})
 
 
@@ -95,6 +98,11 @@ def summarise(source: ArraySource, seed: int = 0) -> DataSummary:
         Rows of finite numbers, some of positive weight.
     seed : int, default=0
         Keys the sample, where one is drawn.
+
+    Raises
+    ------
+    InputError
+        If a column spans so much that its variance would be no float.
     """
     d = source.x.shape[1]
     limit = min(MAX_ROWS, max(_MIN_ROWS, _MAX_NUMBERS // d))
@@ -106,11 +114,14 @@ def summarise(source: ArraySource, seed: int = 0) -> DataSummary:
         return _summarise_block(block, seed, None if n_positive <= limit else threshold)
 
     parts = list(source.map_ordered(block_summary, _EMPTY))
+    low, high = np.min([p.low for p in parts], axis=0), np.max([p.high for p in parts], axis=0)
+    _check_span(low, high)
     weight, mean, squares = parts[0].weight, parts[0].mean, parts[0].squares
     for part in parts[1:]:
         joined = _BlockSummary(weight, mean, squares, part.low, part.high, part.rows, part.row_weight, part.keys)
         weight, mean, squares = joined.moments_with(part)
-    informative = np.max([p.high for p in parts], axis=0) > np.min([p.low for p in parts], axis=0)
+    # Differences near the smallest float square to nothing; to us such a column is constant.
+    informative = (high > low) & (squares / weight >= _SMALLEST_VARIANCE)
     rows, row_weight = _distinct(
         np.concatenate([p.rows for p in parts]),
         np.concatenate([p.row_weight for p in parts]),
@@ -132,15 +143,27 @@ def _summarise_block(block: Block, seed: int, threshold: np.uint64 | None) -> _B
         infinite = np.full(x.shape[1], np.inf)
         return _BlockSummary(0.0, nothing, nothing, infinite, -infinite, x, weight, np.empty(0, dtype=np.uint64))
     total = float(weight.sum())
+    low, high = x.min(axis=0), x.max(axis=0)
+    _check_span(low, high)
     # The first row as a provisional origin keeps the mean of far-away data exact; then the squares about the mean.
     mean = x[0] + weight @ (x - x[0]) / total
     squares = weight @ (x - mean) ** 2
-    low, high = x.min(axis=0), x.max(axis=0)
     if threshold is None:
         return _BlockSummary(total, mean, squares, low, high, x, weight, np.zeros(len(x), dtype=np.uint64))
     keys = row_keys(x, seed)
     chosen = keys < threshold
     return _BlockSummary(total, mean, squares, low, high, x[chosen], weight[chosen], keys[chosen])
+
+
+def _check_span(low: Array, high: Array) -> None:
+    # Halved, because the difference itself may be too large.
+    wide = np.flatnonzero(high / 2 - low / 2 > _LARGEST_SPAN / 2)
+    if wide.size:
+        j = int(wide[0])
+        raise InputError(
+            f"column {j} spans {low[j]:.3g} to {high[j]:.3g}, whose squares are too large for floats; "
+            "divide it by a power of ten, or remove the rows that are not data"
+        )
 
 
 def _distinct(rows: AnyArray, weight: Array, keys: AnyArray, limit: int) -> tuple[Array, Array]:
@@ -160,7 +183,6 @@ def _robust_variance(rows: Array, weight: Array, variance: Array, informative: A
     quartiles = np.array([weighted_quantiles(column, weight, (0.25, 0.75)) for column in rows.T])
     by_range = ((quartiles[:, 1] - quartiles[:, 0]) / 1.349) ** 2
     robust = np.where(by_range > 0, np.minimum(variance, by_range), variance)
-    # Differences near the smallest float square to nothing; such a column has no usable scale either.
-    usable = informative & (robust > 0)
+    usable = informative & (robust >= _SMALLEST_VARIANCE)
     floor = float(np.exp(np.log(robust[usable]).mean())) if usable.any() else 1.0
     return np.where(usable, robust, floor)
