@@ -2,15 +2,19 @@
 
 import gzip
 import io
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jensen.data.files import check_output, read_table, write_table
+from jensen.data.frames import to_matrix
 from jensen.errors import InputError
 
 ENDINGS = [".csv", ".tsv", ".parquet", ".arrow", ".feather"]
@@ -216,3 +220,28 @@ def test_numpy_file_cannot_hide_objects(tmp_path):
     np.save(buffer, np.array([[{}], [{}]], dtype=object), allow_pickle=True)
     with pytest.raises(InputError, match="cannot be read as .npy"):
         read_table(write(tmp_path / "t.npy", buffer.getvalue()))
+
+
+def test_no_frame_library_is_loaded_for_files(tmp_path):
+    # pyarrow loads pandas for its own conversions to and from NumPy, where it is installed.
+    program = f"""
+import sys
+import numpy as np
+from jensen.data.files import read_table, write_table
+for ending in ("csv", "parquet", "arrow", "npy"):
+    write_table({str(tmp_path / "t.")!r} + ending, {{"a": np.arange(3), "b": np.ones(3, np.float32)}})
+    assert read_table({str(tmp_path / "t.")!r} + ending).data.tolist() == [[0, 1], [1, 1], [2, 1]]
+assert not {{"pandas", "polars"}} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_slices_and_nulls_of_arrow_columns_are_read_from_their_buffers(tmp_path):
+    column = pa.chunked_array(
+        [pa.array([1.5, None, 2.5]), pa.array([9.0, 3.5, 4.5]).slice(1), pa.array([], pa.float64())]
+    )
+    pq.write_table(pa.table({"a": column, "b": pa.array(range(5), pa.int8())}), tmp_path / "t.parquet")
+    with pytest.raises(InputError, match=r"'a' \(1 row\)"):
+        read_table(tmp_path / "t.parquet")
+    table = pa.table({"a": column, "b": pa.array(range(5), pa.int8())})
+    assert to_matrix(table.slice(2)).data.tolist() == [[2.5, 2.0], [3.5, 3.0], [4.5, 4.0]]

@@ -290,7 +290,16 @@ _READERS: dict[str, Callable[[Path], Any]] = {
 def _arrow_table(columns: Mapping[str, AnyArray]) -> pa.Table:
     import pyarrow as pa
 
-    return pa.table({name: pa.array(np.asarray(values)) for name, values in columns.items()})
+    return pa.table({name: _arrow_array(np.ascontiguousarray(values)) for name, values in columns.items()})
+
+
+def _arrow_array(values: AnyArray) -> pa.Array:
+    """Wrap numbers without a copy; pyarrow's own conversion loads pandas."""
+    import pyarrow as pa
+
+    if values.dtype.kind not in "fiu":
+        return pa.array(values.tolist())
+    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, pa.py_buffer(values)])
 
 
 def _write_csv(stream: BinaryIO, columns: Mapping[str, AnyArray], delimiter: str = ",") -> None:

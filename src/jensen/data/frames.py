@@ -237,8 +237,28 @@ def _values(frame: nw.DataFrame[Any], keys: list[Any]) -> AnyArray:
     schema = frame.schema
     single = all(schema[key] == nw.Float32 for key in keys)
     target = nw.Float32 if single else nw.Float64
+    dtype = np.float32 if single else np.float64
     chosen = frame.select(*(nw.col(key) if schema[key] == target else nw.col(key).cast(target) for key in keys))
-    return np.asarray(chosen.to_numpy(), dtype=np.float32 if single else np.float64)
+    if chosen.implementation.is_pyarrow():
+        return _arrow_values(chosen.to_native(), dtype)
+    return np.asarray(chosen.to_numpy(), dtype=dtype)
+
+
+def _arrow_values(table: Any, dtype: Any) -> AnyArray:
+    """Return the floating-point columns of an Arrow table as one (n, d) array, nulls as NaN.
+
+    Chunk by chunk from their buffers: pyarrow's own conversion copies every column once more, and loads pandas.
+    """
+    out = np.empty((table.num_rows, table.num_columns), dtype=dtype)
+    for j, column in enumerate(table.columns):
+        start = 0
+        for chunk in column.chunks:
+            whole = chunk.fill_null(np.nan) if chunk.null_count else chunk
+            if len(whole):
+                values = np.frombuffer(whole.buffers()[1], dtype=dtype, count=whole.offset + len(whole))
+                out[start : start + len(whole), j] = values[whole.offset :]
+            start += len(whole)
+    return out
 
 
 def _reason(frame: nw.DataFrame[Any], key: Any) -> str:
