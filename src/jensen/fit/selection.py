@@ -251,7 +251,7 @@ class _Search:
         n_rows = self.source.n_rows
         for at, cell in enumerate(self.cells):
             if cell.n_components > n_rows:
-                self.cells[at] = replace(cell, reason=f"{cell.n_components} components for {n_rows} rows")
+                self.cells[at] = replace(cell, reason=f"more components than the {n_rows} rows")
         open_cells = [at for at, cell in enumerate(self.cells) if not cell.reason]
         assert self.settings.seed is not None
         data = summarise(self.source, self.settings.seed)
