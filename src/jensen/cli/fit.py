@@ -79,13 +79,15 @@ def command(
     check_table_output(labels)
     check_distinct([source], [out, labels])
     table = read_table(source, columns=columns, weights=weights)
-    shapes = shapes or (("full",) if counts is not None and len(counts) == 1 else Shapes().convert("all", None, None))
+    shapes = shapes or _default_shapes(counts, table.n_features)
     with Progress(not (as_json or quiet), options["starts"]) as progress:
         fit, selection = _fit(table, counts or _SEARCHED, shapes, options, progress)
     searched = selection is not None and selection.status is not Status.CONVERGED
     status = selection.status if selection is not None and searched else fit.status
 
+    constant = table.data.max(axis=0) == table.data.min(axis=0)
     info = fit_info(fit, {name: options[name] for name in ("starts", "reg", "tol", "max_iter", "max_time")})
+    info["constant_columns"] = [j for j in range(table.n_features) if constant[j]]
     if out is not None:
         write_model(out, ModelRecord(fit.fitted, info))
     if labels is not None:
@@ -104,6 +106,13 @@ def command(
     elif not quiet:
         click.echo(summary(report))
     return INTERRUPTED if status is Status.INTERRUPTED else OK
+
+
+def _default_shapes(counts: tuple[int, ...] | None, n_features: int) -> tuple[str, ...]:
+    """Full covariances for one number of components, else all shapes that differ: in one dimension, two do."""
+    if counts is not None and len(counts) == 1:
+        return ("full",)
+    return ("full", "tied") if n_features == 1 else ("full", "tied", "diag", "spherical")
 
 
 def _fit(table: Any, counts: tuple[int, ...], shapes: Any, options: dict[str, Any], progress: Any) -> tuple[Any, Any]:

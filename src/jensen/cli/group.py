@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -65,10 +64,6 @@ class Commands(click.Group):
         # click makes an Abort of the interrupts that it sees.
         except (KeyboardInterrupt, click.Abort):
             fail("interrupted; no file was left half written.", INTERRUPTED)
-        except BrokenPipeError:
-            # Whoever read our output has read enough. What is left in the buffer must not fail again at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(OK)
         sys.exit(code if isinstance(code, int) else OK)
 
 

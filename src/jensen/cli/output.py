@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -23,11 +24,16 @@ def print_json(document: Mapping[str, Any]) -> None:
 def print_table(columns: Mapping[str, AnyArray]) -> None:
     """Print columns of equal length as CSV; numbers are the shortest that read back to the same bits."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(columns)
     n_rows = len(next(iter(columns.values())))
-    for start in range(0, n_rows, _ROWS_AT_ONCE):
-        part = [column[start : start + _ROWS_AT_ONCE].tolist() for column in columns.values()]
-        writer.writerows(zip(*part, strict=True))
+    try:
+        writer.writerow(columns)
+        for start in range(0, n_rows, _ROWS_AT_ONCE):
+            part = [column[start : start + _ROWS_AT_ONCE].tolist() for column in columns.values()]
+            writer.writerows(zip(*part, strict=True))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever reads has read enough, as head does. What is left in the buffer must not fail again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def note(message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,16 @@ from jensen.fit.selection import SHORT_RUN
 
 _LABEL = 16
 _NAME = 22
+_MOST_DECIMALS = 6
+_FAULTS_TOLD = 3
+# What a message calls an argument of the library is an option here.
+_OPTIONS = {
+    "n_components": "-k",
+    "covariance_type": "-c",
+    "reg_covar": "--reg",
+    "max_iter": "--max-iter",
+    "tol": "--tol",
+}
 
 
 def summary(report: Mapping[str, Any]) -> str:
@@ -37,6 +48,7 @@ def _facts(report: Mapping[str, Any]) -> Iterator[str]:
         ("rows", _rows(report)),
         ("columns", _columns(report)),
         ("set aside", _set_aside(report)),
+        ("constant", _constant(report)),
         ("log-likelihood", _score(report, "loglik")),
         ("BIC", _bic(report)),
         ("ended", _ended(report)),
@@ -74,6 +86,17 @@ def _set_aside(report: Mapping[str, Any]) -> str | None:
     return "; ".join(shown) + (f"; and {len(columns) - 5} more" if len(columns) > 5 else "")
 
 
+def _constant(report: Mapping[str, Any]) -> str | None:
+    """Columns that do not vary; a model file may state positions that do not exist."""
+    found, d = report.get("constant_columns"), report["n_features"]
+    columns = [j for j in found if type(j) is int and 0 <= j < d] if isinstance(found, list) else []
+    if not columns:
+        return None
+    names = report["feature_names"] or default_names(d)
+    shown = ", ".join(shortened(names[j], _NAME) for j in columns[:5])
+    return f"{shown}{', ...' if len(columns) > 5 else ''} (no help in telling components apart)"
+
+
 def _score(report: Mapping[str, Any], key: str) -> str | None:
     value = _number(report, key)
     return None if value is None else fixed(value, 3)
@@ -92,7 +115,11 @@ def _ended(report: Mapping[str, Any]) -> str | None:
     if message is None or n_iter is None:
         return message
     iterations = counted(int(n_iter), "iteration")
-    return f"converged after {iterations}" if report.get("status") == "converged" else f"{message} ({iterations})"
+    return (
+        f"converged after {iterations}"
+        if report.get("status") == "converged"
+        else f"{_as_options(message)} ({iterations})"
+    )
 
 
 def _starts(report: Mapping[str, Any]) -> str | None:
@@ -121,8 +148,21 @@ def _warnings(report: Mapping[str, Any]) -> Iterator[str]:
     for warning in found if isinstance(found, list) else []:
         # How the fit ended has been said above.
         if isinstance(warning, str) and warning != report.get("message"):
-            text = warning if warning.endswith(".") else f"{warning}."
-            yield paragraph("Warning:", text, 9)
+            text = _as_options(_abridged(warning, report.get("faults")))
+            yield paragraph("Warning:", text if text.endswith(".") else f"{text}.", 9)
+
+
+def _abridged(warning: str, faults: Any) -> str:
+    """The warning with the first few faults in place of all."""
+    if not isinstance(faults, list) or len(faults) <= _FAULTS_TOLD or not all(isinstance(f, str) for f in faults):
+        return warning
+    told = f"{'; '.join(faults[:_FAULTS_TOLD])}; and {len(faults) - _FAULTS_TOLD} more"
+    return warning.replace("; ".join(faults), told)
+
+
+def _as_options(message: str) -> str:
+    """The message with the names of options in place of those of arguments."""
+    return re.sub(r"\b(" + "|".join(_OPTIONS) + r")\b", lambda found: _OPTIONS[found[1]], message)
 
 
 # ------------------------------------------------------------------------------------------------ components
@@ -158,8 +198,10 @@ def _components(report: Mapping[str, Any]) -> Iterator[str]:
 def _cells(name: str, means: Any, spread: Any) -> list[str]:
     """A column of the table: its header and a cell for each component, all of one width."""
     decimals = decimals_for(float(spread.min()))
-    centre = [fixed(value, decimals) for value in means]
-    around = [fixed(value, decimals) for value in spread]
+    if decimals > _MOST_DECIMALS:
+        centre, around = [f"{value:.4g}" for value in means], [f"{value:.2g}" for value in spread]
+    else:
+        centre, around = [fixed(value, decimals) for value in means], [fixed(value, decimals) for value in spread]
     wide, narrow = max(map(len, centre)), max(map(len, around))
     cells = [f"{c:>{wide}} ± {a:>{narrow}}" for c, a in zip(centre, around, strict=True)]
     title = shortened(name, max(_NAME, len(cells[0])))
@@ -232,7 +274,10 @@ def _how(search: Mapping[str, Any]) -> str:
 
 def _number(report: Mapping[str, Any], key: str) -> float | None:
     value = report.get(key)
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    # An integer in JSON may be too large for any float.
+    return value if abs(value) < 1e300 else None
 
 
 def _string(report: Mapping[str, Any], key: str) -> str | None:

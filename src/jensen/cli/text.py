@@ -34,10 +34,8 @@ def fixed(value: float, decimals: int) -> str:
 
 
 def decimals_for(spread: float) -> int:
-    """Decimals that show a spread to two digits; at most 8."""
-    if not (spread > 0 and math.isfinite(spread)):
-        return 2
-    return min(8, max(0, 1 - math.floor(math.log10(spread))))
+    """Decimals that show a spread to two digits, from 0."""
+    return max(0, 1 - math.floor(math.log10(spread))) if spread > 0 and math.isfinite(spread) else 2
 
 
 def duration(seconds: float) -> str:

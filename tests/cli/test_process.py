@@ -1,0 +1,120 @@
+"""The program as the shell runs it: exit codes, signals, terminals, and what it imports."""
+
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from jensen.store import read_model
+
+PROGRAM = [sys.executable, "-c", "from jensen.cli import main; main()"]
+posix = pytest.mark.skipif(os.name != "posix", reason="signals and terminals of POSIX")
+
+
+def jensen(*args):
+    return subprocess.run([*PROGRAM, *map(str, args)], capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def big(tmp_path_factory):
+    """A file on which a fit with tolerance 0 runs for minutes."""
+    rng = np.random.default_rng(0)
+    path = tmp_path_factory.mktemp("big") / "big.npy"
+    np.save(path, rng.normal(size=(200_000, 8)))
+    return path
+
+
+def long_fit(big, *args):
+    return ["fit", str(big), "-k", "8", "--tol", "0", "--max-iter", "1000000", "--starts", "1", *map(str, args)]
+
+
+def test_exit_codes_and_streams():
+    good = jensen("fit", "faithful", "-k", 2, "--json")
+    assert (good.returncode, good.stderr) == (0, "")
+    assert json.loads(good.stdout)["status"] == "converged"
+    bad, wrong = jensen("fit", "nope.csv"), jensen("fit", "faithful", "-k", "x")
+    assert (bad.returncode, wrong.returncode) == (1, 2)
+    assert bad.stdout == wrong.stdout == ""
+    assert "Traceback" not in bad.stderr + wrong.stderr
+
+
+def test_nothing_of_the_bar_where_stderr_is_no_terminal():
+    done = jensen("fit", "faithful", "-k", "1:3", "--starts", 2)
+    assert done.stderr == "" and "\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize("command", ["fit faithful -k 2 --out {m}", "show {m}", "predict {m} {d}", "sample {m} -n 3"])
+def test_no_heavy_package_is_imported(command, model, tmp_path):
+    (tmp_path / "d.csv").write_text("eruptions,waiting\n3.6,79\n")
+    paths = {"m": tmp_path / "m.safetensors" if "fit" in command else model, "d": tmp_path / "d.csv"}
+    args = command.format(**paths).split()
+    program = f"import sys; from jensen.cli import main; main({args!r}, standalone_mode=False)"
+    program += "; print('modules', *{name.split('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    modules = set(done.stdout.splitlines()[-1].split())
+    assert not modules & {"sklearn", "pandas", "polars", "rich", "matplotlib", "joblib"}
+    assert "numpy" in modules
+
+
+@posix
+def test_interrupt_in_mid_fit_keeps_and_writes_the_best_so_far(big, tmp_path):
+    out, labels = tmp_path / "m.safetensors", tmp_path / "l.npy"
+    command = [*PROGRAM, *long_fit(big, "--out", out, "--labels", labels, "--json")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        time.sleep(5)
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stderr) == (130, "")
+    told = json.loads(stdout)
+    assert told["status"] == "interrupted" and told["n_iter"] > 0
+    assert read_model(out).fitted.params["means"].tolist() == told["means"]
+    assert np.load(labels).shape == (200_000,)
+
+
+@posix
+def test_reader_that_has_read_enough_is_no_error(model):
+    command = f"{sys.executable} -c 'from jensen.cli import main; main()' sample {model} -n 200000 --seed 1 | head -n 2"
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True)
+    assert done.stdout.startswith("eruptions,waiting\n")
+    assert done.stderr == "" and done.returncode == 0
+
+
+@posix
+def test_terminal_shows_the_bar_and_is_left_clean(big):
+    import pty
+
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.environ.update(TERM="xterm-256color", COLUMNS="80")
+        os.execv(sys.executable, [*PROGRAM, *long_fit(big)])
+    seen, sent, deadline = b"", False, time.monotonic() + 90
+    while time.monotonic() < deadline:
+        if select.select([terminal], [], [], 0.1)[0]:
+            try:
+                part = os.read(terminal, 65536)
+            except OSError:
+                break
+            if not part:
+                break
+            seen += part
+        if not sent and re.search(rb"iteration [1-9]", seen):
+            # The terminal turns the key into the signal, as for a person.
+            os.write(terminal, b"\x03")
+            sent = True
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    assert sent and os.waitstatus_to_exitcode(status) == 130
+    drawn, _, after = seen.decode().rpartition("\x1b[2K")
+    # The bar was drawn, is wiped at the end, the cursor is back, and what stays is the summary alone.
+    assert "objective -" in drawn and "━" in drawn
+    assert "\x1b[?25h" in drawn
+    assert after.startswith("Gaussian mixture: 8 components") and "\x1b" not in after
+    assert "interrupted: these are the best parameters so far" in after
+    assert max(map(len, after.replace(str(big), "").splitlines())) <= 80
