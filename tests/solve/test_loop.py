@@ -96,6 +96,14 @@ def test_interrupted_keeps_the_best_so_far_and_is_an_error_before_there_is_one()
         play(KeyboardInterrupt())
 
 
+def test_an_interrupt_while_somebody_is_told_keeps_the_best_so_far():
+    def interrupt(info):
+        if info.iteration == 1:
+            raise KeyboardInterrupt
+
+    check(play(-3.0, -2.0, -1.0, observer=interrupt), Status.INTERRUPTED, 1, [-3.0, -2.0])
+
+
 def test_cancelled_by_another_thread():
     cancel = Event()
 

@@ -85,35 +85,36 @@ def run(
     began = time.perf_counter()
     state, passes, trace = solver.init(start), 0, list[float]()
     status, detail = None, ""
-    while status is None:
-        try:
-            expect, params = solver.ask(state)
-            statistics = source.fold(expect, params)
-        except NumericalFailure as failure:
-            if not trace:
-                raise
-            status, detail = Status.DEGENERATE, str(failure)
-            break
-        except KeyboardInterrupt:
-            if not trace:
-                raise
-            status = Status.INTERRUPTED
-            break
-        passes += 1
-        # The old state stays until the new point is known to be sound: a break below returns to it.
-        told, info = solver.tell(state, params, statistics)
-        if not np.isfinite(info.objective):
-            if not trace:
-                raise NumericalFailure(f"the objective at the start is {info.objective}")
-            status, detail = Status.DEGENERATE, f"the objective became {info.objective}"
-        elif info.gain < -FALL_TOLERANCE * max(abs(info.objective), 1.0):
-            status, detail = Status.OBJECTIVE_FELL, f"by {-info.gain:.3g} at iteration {info.iteration}"
-        else:
-            state = told
-            trace.append(info.objective)
-            if observer is not None:
-                observer(info)
-            status = rule.update(info) or limits.reached(info)
+    # An interrupt may come anywhere, in a pass or while somebody is told of one: it never loses the best point.
+    try:
+        while status is None:
+            try:
+                expect, params = solver.ask(state)
+                statistics = source.fold(expect, params)
+            except NumericalFailure as failure:
+                if not trace:
+                    raise
+                status, detail = Status.DEGENERATE, str(failure)
+                break
+            passes += 1
+            # The old state stays until the new point is known to be sound: a break below returns to it.
+            told, info = solver.tell(state, params, statistics)
+            if not np.isfinite(info.objective):
+                if not trace:
+                    raise NumericalFailure(f"the objective at the start is {info.objective}")
+                status, detail = Status.DEGENERATE, f"the objective became {info.objective}"
+            elif info.gain < -FALL_TOLERANCE * max(abs(info.objective), 1.0):
+                status, detail = Status.OBJECTIVE_FELL, f"by {-info.gain:.3g} at iteration {info.iteration}"
+            else:
+                state = told
+                trace.append(info.objective)
+                if observer is not None:
+                    observer(info)
+                status = rule.update(info) or limits.reached(info)
+    except KeyboardInterrupt:
+        if solver.best(state) is None:
+            raise
+        status = Status.INTERRUPTED
     point = solver.best(state)
     assert point is not None
     return Run(
