@@ -85,9 +85,7 @@ def command(
     searched = selection is not None and selection.status is not Status.CONVERGED
     status = selection.status if selection is not None and searched else fit.status
 
-    constant = table.data.max(axis=0) == table.data.min(axis=0)
     info = fit_info(fit, {name: options[name] for name in ("starts", "reg", "tol", "max_iter", "max_time")})
-    info["constant_columns"] = [j for j in range(table.n_features) if constant[j]]
     if out is not None:
         write_model(out, ModelRecord(fit.fitted, info))
     if labels is not None:

@@ -50,9 +50,9 @@ class Commands(click.Group):
     ) -> Any:
         """Run a command and end the process with its exit code; errors go to stderr, without a traceback."""
         if not standalone_mode:
-            return super().main(args, prog_name, standalone_mode=False, **extra)
+            return super().main(args, prog_name or "jensen", standalone_mode=False, **extra)
         try:
-            code = super().main(args, prog_name, standalone_mode=False, **extra)
+            code = super().main(args, prog_name or "jensen", standalone_mode=False, **extra)
             sys.stdout.flush()
         except click.ClickException as error:
             error.show()

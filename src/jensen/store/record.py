@@ -72,6 +72,7 @@ def fit_info(fit: MixtureFit, settings: Mapping[str, Json] | None = None) -> dic
         "message": fit.message,
         "n_iter": fit.n_iter,
         "sound": fit.is_sound,
+        "constant_columns": list(fit.constant_columns),
         "faults": list(fit.faults),
         "coinciding": [list(group) for group in fit.coinciding],
         "warnings": list(fit.warnings),
