@@ -67,3 +67,8 @@ def test_edges_have_finite_coordinates():
     assert np.isfinite(Interval((2,)).to_free(np.array([0.0, 1.0]))).all()
     np.testing.assert_array_equal(Interval((2,)).from_free(np.array([-1e4, 1e4])), [0.0, 1.0])
     np.testing.assert_array_equal(Simplex(2).from_free(np.array([1e4])), [1.0, 0.0])
+
+
+def test_small_matrices_must_be_symmetric_in_their_own_units():
+    small = 1e-12 * np.array([[2.0, 1.0], [0.5, 2.0]])
+    assert PositiveDefinite(2).check(small) == "every matrix must be symmetric"

@@ -16,7 +16,6 @@ from jensen.fit.selection import SHORT_RUN
 _LABEL = 16
 _NAME = 22
 _MOST_DECIMALS = 6
-_FAULTS_TOLD = 3
 # What a message calls an argument of the library is an option here.
 _OPTIONS = {
     "n_components": "-k",
@@ -148,16 +147,8 @@ def _warnings(report: Mapping[str, Any]) -> Iterator[str]:
     for warning in found if isinstance(found, list) else []:
         # How the fit ended has been said above.
         if isinstance(warning, str) and warning != report.get("message"):
-            text = _as_options(_abridged(warning, report.get("faults")))
+            text = _as_options(warning)
             yield paragraph("Warning:", text if text.endswith(".") else f"{text}.", 9)
-
-
-def _abridged(warning: str, faults: Any) -> str:
-    """The warning with the first few faults in place of all."""
-    if not isinstance(faults, list) or len(faults) <= _FAULTS_TOLD or not all(isinstance(f, str) for f in faults):
-        return warning
-    told = f"{'; '.join(faults[:_FAULTS_TOLD])}; and {len(faults) - _FAULTS_TOLD} more"
-    return warning.replace("; ".join(faults), told)
 
 
 def _as_options(message: str) -> str:

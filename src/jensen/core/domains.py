@@ -207,7 +207,10 @@ class PositiveDefinite:
         """What is wrong with a value, or None."""
         if not np.isfinite(value).all():
             return "every entry must be finite"
-        if not np.allclose(value, np.swapaxes(value, -1, -2)):
+        # In units of the standard deviations: an absolute tolerance would pass anything small.
+        unit = np.sqrt(np.abs(np.diagonal(value, axis1=-2, axis2=-1)))
+        scale = unit[..., :, None] * unit[..., None, :]
+        if (np.abs(value - np.swapaxes(value, -1, -2)) > 1e-8 * scale).any():
             return "every matrix must be symmetric"
         try:
             np.linalg.cholesky(value)

@@ -16,6 +16,9 @@ from jensen.fit.restarts import SAME_OPTIMUM, StartRecord
 from jensen.kernels.portable import Shape
 from jensen.models.mixture import Mixture
 
+# A fit may have as many faults as components; a warning names this many.
+_FAULTS_TOLD = 3
+
 
 @dataclass(frozen=True, eq=False)
 class MixtureFit:
@@ -154,8 +157,11 @@ class MixtureFit:
         if not self.status.is_converged:
             found.append(self.message)
         if self.faults:
+            told = "; ".join(self.faults[:_FAULTS_TOLD])
+            if len(self.faults) > _FAULTS_TOLD:
+                told += f"; and {len(self.faults) - _FAULTS_TOLD} more"
             found.append(
-                "the fit is degenerate: " + "; ".join(self.faults) + ". Lower n_components, choose a simpler "
+                f"the fit is degenerate: {told}. Lower n_components, choose a simpler "
                 "covariance_type, raise reg_covar, or try more starts"
             )
         for group in self.coinciding:
