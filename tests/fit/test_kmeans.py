@@ -31,8 +31,18 @@ def test_result_is_a_fixed_point_of_weighted_lloyd():
     brute = ((z[:, None] - centres) ** 2).sum(axis=2).argmin(axis=1)
     assert (brute == labels).mean() > 0.99
     np.testing.assert_array_equal(nearest_labels(z, centres), brute)
-    repeated = lloyd(np.repeat(z, weight.astype(int), axis=0), np.ones(int(weight.sum())), z[:3])
-    np.testing.assert_array_equal(repeated, np.repeat(labels, weight.astype(int)))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_weight_is_repetition(seed):
+    # One blob in five parts: any other mean moves rows across a border, any other draw seeds another row.
+    rng = np.random.default_rng(seed)
+    z = np.sort(rng.standard_normal((200, 1)), axis=0)
+    times = rng.integers(1, 9, 200)
+    weight, repeated, ones = times.astype(float), np.repeat(z, times, axis=0), np.ones(times.sum())
+    seeds = z[seed_rows(z, weight, 5, np.random.default_rng(seed))]
+    np.testing.assert_array_equal(repeated[seed_rows(repeated, ones, 5, np.random.default_rng(seed))], seeds)
+    np.testing.assert_array_equal(lloyd(repeated, ones, seeds), np.repeat(lloyd(z, weight, seeds), times))
 
 
 def test_a_lost_centre_moves_to_the_farthest_row():
