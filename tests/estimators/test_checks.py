@@ -21,7 +21,9 @@ CASES = [(k, shape, start, 1) for k, shape, start in product(N_COMPONENTS, SHAPE
 
 @pytest.mark.parametrize(("n_components", "shape", "start", "n_init"), CASES)
 def test_all_checks(n_components, shape, start, n_init):
-    estimator = GaussianMixture(n_components, covariance_type=shape, init_params=start, n_init=n_init)
+    # Some checks leave the seed as it is. On their grid of 12 rows one start in twenty is nearly on a saddle, where EM
+    # crawls beyond any limit and says so; with fresh entropy that warning would come now and then.
+    estimator = GaussianMixture(n_components, covariance_type=shape, init_params=start, n_init=n_init, random_state=0)
     results = check_estimator(estimator, on_skip=None)
     skipped = {result["check_name"] for result in results if result["status"] == "skipped"}
     assert skipped <= {"check_array_api_input"}
