@@ -1,6 +1,7 @@
 """Bad input: each a clear error that names the argument, what came and what was expected."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
 
@@ -39,19 +40,34 @@ def test_arguments_outside_their_domain(argument, value, expected):
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [
-        (np.where(X > 90, np.nan, X), "contains NaN"),
-        (np.where(X > 90, np.inf, X), "contains infinity"),
-        ([["a", "b"], ["c", "d"]], "could not convert string to float|dtype"),
-        (np.empty((0, 2)), r"0 sample\(s\).*minimum of 2"),
-        (np.empty((5, 0)), r"0 feature\(s\)"),
-        (X[:1], r"1 sample\(s\).*minimum of 2"),
+        (np.where(X > 90, np.nan, X), r"X has missing values \(NaN or null\) in column 1 \(6 rows\).*drop those rows"),
+        (np.where(X > 90, np.inf, X), r"X has infinite values in column 1 \(6 rows\).*Drop those rows"),
+        (np.ma.masked_greater(X, 90), "X has masked values.*drop them"),
+        ([["a", "b"], ["c", "d"]], "X cannot be read as numbers.*expected a table.*Leave out what is no number"),
+        ([[1.0, 2.0], [3.0]], "X cannot be read as numbers.*expected a table"),
+        (np.empty((0, 2)), r"X is too small.*0 sample\(s\).*minimum of 2.*Check that all its rows and columns came"),
+        (np.empty((5, 0)), r"X is too small.*0 feature\(s\)"),
+        (X[:1], r"X is too small.*1 sample\(s\).*minimum of 2"),
         (X[:, 0], "Expected 2D array, got 1D array"),
         (np.zeros((3, 2, 2)), "dim 3"),
-        (X + 1j, "Complex data not supported"),
+        (X + 1j, "X cannot be read as numbers.*Complex data not supported"),
     ],
 )
 def test_unusable_rows(rows, expected):
     with pytest.raises(ValueError, match=expected):
+        GaussianMixture().fit(rows)
+
+
+def test_missing_values_are_told_by_the_names_of_their_columns():
+    frame = pd.DataFrame({"height": [1.0, 2.0, 4.0], "age": pd.array([1, None, 3], dtype="Int64")})
+    with pytest.raises(JensenError, match=r"X has missing values \(NaN or null\) in column 'age' \(1 row\)"):
+        GaussianMixture().fit(frame)
+
+
+def test_objects_that_are_no_numbers():
+    rows = X.astype(object)
+    rows[0, 0] = {"a": 1}
+    with pytest.raises(TypeError, match="X cannot be read as numbers.*not 'dict'"):
         GaussianMixture().fit(rows)
 
 
@@ -64,7 +80,7 @@ def test_rows_of_another_width_or_unusable_ones_after_the_fit():
     model = GaussianMixture(2, random_state=0).fit(X)
     with pytest.raises(ValueError, match="X has 1 features, but GaussianMixture is expecting 2"):
         model.predict(X[:, :1])
-    with pytest.raises(ValueError, match="contains NaN"):
+    with pytest.raises(ValueError, match="X has missing values .* in 2 columns"):
         model.score(X * np.nan)
 
 
@@ -88,7 +104,9 @@ def test_more_components_than_rows():
         (np.linspace(-1, 1, N), "Negative values in sample_weight: the smallest is -1"),
         (np.ones(N + 1), rf"sample_weight must have one entry per row, shape \({N},\), got shape \({N + 1},\)"),
         (np.ones((N, 1)), rf"got shape \({N}, 1\)"),
-        (np.full(N, np.nan), "sample_weight contains NaN"),
+        (2.0, rf"sample_weight must have one entry per row, shape \({N},\), got shape \(\)"),
+        (np.where(X[:, 1] > 90, np.nan, 1), rf"sample_weight is NaN or infinite in 6 of {N} rows; expected finite"),
+        (["heavy"] * N, "sample_weight cannot be read as numbers.*expected an array of real numbers"),
     ],
 )
 def test_unusable_weights(use, weight, expected):
@@ -154,6 +172,9 @@ def test_unusable_starts_of_ones_own(start, expected):
         ({"means": [0.0, 1.0]}, r"means must have the shape \(n_components, n_features\), got \(2,\)"),
         ({"means": [[0.0], [np.nan]]}, "'means'.*finite"),
         ({"covariances": [[[1.0]], [[-1.0]]]}, "'covariances'"),
+        ({"means": [[0.0], [1.0, 2.0]]}, "means cannot be read as numbers"),
+        ({"weights": ["half", "half"]}, "weights cannot be read as numbers"),
+        ({"covariances": np.array([[[1.0]], [[1.0 + 1.0j]]])}, "covariances cannot be read as numbers.*Complex"),
         ({"covariance_type": "round"}, "covariance_type must be one of full"),
         ({"feature_names": ["a", "b"]}, "feature_names must be 1 strings"),
     ],
@@ -170,6 +191,7 @@ def test_unusable_parameters(change, expected):
         GaussianMixture.from_parameters(**{**good, **change})
 
 
-def test_no_samples():
-    with pytest.raises(ValueError, match="Invalid value for 'n_samples': 0"):
-        GaussianMixture().fit(X).sample(0)
+@pytest.mark.parametrize("n_samples", [0, 2.5, "ten"])
+def test_numbers_of_samples_that_are_none(n_samples):
+    with pytest.raises(ValueError, match=f"Invalid value for 'n_samples': {n_samples!r}"):
+        GaussianMixture().fit(X).sample(n_samples)

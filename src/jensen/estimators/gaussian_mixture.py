@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from jensen.core import criteria
 from jensen.core.block import AnyArray, Array
@@ -18,8 +18,10 @@ from jensen.data.arrays import ArraySource
 from jensen.errors import InputError
 from jensen.estimators.exchange import exported
 from jensen.estimators.inputs import (
+    as_numbers,
     check_enough_rows,
     check_means,
+    check_rows,
     check_sample_weight,
     check_weights,
     covariances_from_precisions,
@@ -34,7 +36,6 @@ from jensen.fit.starts import START_KINDS, StartKind, UserStart
 from jensen.models.mixture import Assessment
 from jensen.numerics.streams import fresh_seed, stream
 
-_FLOATS = (np.float64, np.float32)
 # What the rule of "auto" needs of a fit that a warm start continues.
 _HISTORY = 4
 
@@ -221,13 +222,14 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         InputError
             If a shape or a value is outside its domain; the message names the parameter.
         """
-        shape, centres = covariance_shape(covariance_type), np.asarray(means, dtype=np.float64)
+        shape, centres = covariance_shape(covariance_type), as_numbers(means, "means")
         if centres.ndim != 2 or 0 in centres.shape:
             raise InputError(f"means must have the shape (n_components, n_features), got {centres.shape}")
         names = None if feature_names is None else tuple(feature_names)
         if names is not None and (len(names) != centres.shape[1] or not all(isinstance(n, str) for n in names)):
             raise InputError(f"feature_names must be {centres.shape[1]} strings, one per column of means, got {names}")
-        fitted = FittedMixture.from_arrays(shape, np.asarray(weights), centres, np.asarray(covariances), names)
+        shares, matrices = as_numbers(weights, "weights"), as_numbers(covariances, "covariances")
+        fitted = FittedMixture.from_arrays(shape, shares, centres, matrices, names)
         model = cls(fitted.n_components, covariance_type=covariance_type)
         model._use(fitted, np.dtype(np.float64))
         return model
@@ -277,7 +279,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     def _fit(self, X: Any, sample_weight: Any) -> AnyArray:
         """Fit, note the result, warn of what deserves a second look, and return the validated rows."""
-        rows = validate_data(self, X, dtype=_FLOATS, ensure_min_samples=2)
+        rows = check_rows(self, X, reset=True)
         weight = check_sample_weight(sample_weight, len(rows))
         check_enough_rows(self.n_components, weight, len(rows))
         settings = self._settings(rows.shape[1])
@@ -296,7 +298,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             raise KeyboardInterrupt("the fit was interrupted; the estimator has the best parameters so far")
         if self.max_iter != 0:
             warn_of(result)
-        return np.asarray(rows)
+        return rows
 
     def _settings(self, n_features: int) -> MixtureSettings:
         """The core's settings from the constructor's arguments, which stay as they are."""
@@ -422,10 +424,10 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             The component of each row.
         """
         check_is_fitted(self)
-        if n_samples < 1:
+        if not isinstance(n_samples, int | np.integer) or n_samples < 1:
             raise InputError(f"Invalid value for 'n_samples': {n_samples!r}. Sampling takes an integer of at least 1")
         seed = seed_of(self.random_state)
-        return self._fitted.sample(n_samples, stream(fresh_seed() if seed is None else seed, "sample"))
+        return self._fitted.sample(int(n_samples), stream(fresh_seed() if seed is None else seed, "sample"))
 
     def to_sklearn(self) -> Any:
         """A fitted ``sklearn.mixture.GaussianMixture`` with the same parameters.
@@ -437,7 +439,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     def _rows(self, X: Any) -> AnyArray:
         check_is_fitted(self)
-        return np.asarray(validate_data(self, X, dtype=_FLOATS, reset=False))
+        return check_rows(self, X, reset=False)
 
     def _assess(self, X: Any, sample_weight: Any) -> Assessment:
         rows = self._rows(X)

@@ -5,17 +5,73 @@ Where scikit-learn's tests check an error's words, these are its words.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_array
+from sklearn.utils.validation import validate_data
 
 from jensen.core.block import AnyArray, Array
+from jensen.data.table import check_values
 from jensen.errors import InputError
 from jensen.kernels.portable import Shape, scatter_shape
 from jensen.numerics.cholesky import is_positive_definite, lower_factors, symmetric, triangular_inverses
 
 _FLOATS = (np.float64, np.float32)
+# Beginnings of what NumPy says, through scikit-learn, of things that are no numbers.
+_NO_NUMBERS = ("could not convert", "float() argument", "setting an array element", "cannot convert", "Complex data")
+
+
+@contextmanager
+def _naming(name: str, expected: str) -> Iterator[None]:
+    """Name the argument and the remedy where the checks of scikit-learn, which a block runs, do not."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        # Some end in the values themselves.
+        text = str(error).partition("\n")[0]
+        if text.startswith(_NO_NUMBERS):
+            kind = InputError if isinstance(error, ValueError) else TypeError
+            raise kind(
+                f"{name} cannot be read as numbers ({text}); expected {expected}. Leave out what is no number, or "
+                "convert it"
+            ) from None
+        if "sample(s)" in text or "feature(s)" in text:
+            raise InputError(f"{name} is too small. {text} Check that all its rows and columns came") from None
+        raise
+
+
+def check_rows(estimator: Any, X: Any, *, reset: bool) -> AnyArray:
+    """Finite rows (n, d) as float64 or float32, after scikit-learn's checks of an estimator's `X`.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Whose `X` it is; it notes the number and the names of the columns, or compares them.
+    X : array-like of shape (n, d)
+        The rows.
+    reset : bool
+        Whether to note the columns, and expect two rows for a fit; else they are compared, and one row will do.
+
+    Raises
+    ------
+    InputError
+        If there are too few rows, or a value is missing, infinite or no number; the message names the columns.
+    TypeError or ValueError
+        If `X` is sparse or no table, or its columns are other ones than those of the fit.
+    """
+    if np.ma.is_masked(X):
+        raise InputError("X has masked values. Incomplete rows cannot be used yet: drop them, or fill the values in")
+    min_rows = 2 if reset else 1
+    with _naming("X", "a table of n rows and d numeric columns"):
+        rows = validate_data(
+            estimator, X, reset=reset, dtype=_FLOATS, ensure_min_samples=min_rows, ensure_all_finite=False
+        )
+    names = getattr(estimator, "feature_names_in_", None)
+    check_values(rows, None if names is None else tuple(names), min_rows=min_rows, label="X")
+    return np.asarray(rows)
 
 
 def check_sample_weight(sample_weight: Any, n_rows: int) -> Array | None:
@@ -24,17 +80,18 @@ def check_sample_weight(sample_weight: Any, n_rows: int) -> Array | None:
     Raises
     ------
     InputError
-        If the shape is not (n_rows,), or a weight is negative, or all are zero.
-    ValueError
-        If a weight is not a finite number.
+        If the shape is not (n_rows,), or a weight is negative or no finite number, or all are zero.
     """
     if sample_weight is None:
         return None
-    weight = np.asarray(
-        check_array(sample_weight, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name="sample_weight")
-    )
+    weight = as_numbers(sample_weight, "sample_weight")
     if weight.shape != (n_rows,):
         raise InputError(f"sample_weight must have one entry per row, shape ({n_rows},), got shape {weight.shape}")
+    if not np.isfinite(weight).all():
+        raise InputError(
+            f"sample_weight is NaN or infinite in {np.count_nonzero(~np.isfinite(weight))} of {n_rows} rows; expected "
+            "finite numbers, at least 0. Drop those rows, or give them a weight"
+        )
     if weight.min() < 0:
         raise InputError(
             f"Negative values in sample_weight: the smallest is {weight.min():g}. A weight is at least 0; "
@@ -43,6 +100,22 @@ def check_sample_weight(sample_weight: Any, n_rows: int) -> Array | None:
     if not weight.any():
         raise InputError("sample_weight is zero for every row: give at least two rows a positive weight")
     return weight
+
+
+def as_numbers(value: Any, name: str) -> Array:
+    """An array of real numbers as float64, or an InputError that names the argument."""
+    with _naming(name, "an array of real numbers"):
+        return np.asarray(
+            check_array(
+                value,
+                dtype=np.float64,
+                ensure_2d=False,
+                allow_nd=True,
+                ensure_all_finite=False,
+                ensure_min_samples=0,
+                ensure_min_features=0,
+            )
+        )
 
 
 def check_enough_rows(n_components: int, weight: Array | None, n_rows: int) -> None:
