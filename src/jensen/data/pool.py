@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from operator import index
 from typing import Any, TypeVar
 
 from jensen.errors import InputError
@@ -79,9 +80,11 @@ def threads(n: int | None = None) -> int:
         If `n`, or the environment variable, is not a positive integer.
     """
     if n is not None:
-        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        # Integers of NumPy are as good as Python's own.
+        size = index(n) if hasattr(n, "__index__") and not isinstance(n, bool) else 0
+        if size < 1:
             raise InputError(f"threads must be a positive integer, got {n!r}")
-        _POOL.size = n
+        _POOL.size = size
     if _POOL.size is not None:
         return _POOL.size
     return _from_environment()
