@@ -80,7 +80,7 @@ def test_csv_dialects(tmp_path, text, names, packed):
 
 
 def test_row_names_and_late_text_are_set_aside_with_a_reason(tmp_path):
-    rows = "".join(f"{i},{i % 7},{i % 5}\n" for i in range(5000)) + "5000,?,1\n"
+    rows = "".join(f"{i},{i % 7},{i % 5}\n" for i in range(25_000)) + "25000,?,1\n"
     table = read_table(write(tmp_path / "t.csv", ",a,b\n" + rows))
     assert table.feature_names == ("b",)
     assert dict(table.set_aside) == {
@@ -110,6 +110,7 @@ def test_arrow_stream_is_read_too(tmp_path):
         ("t.csv", b"a,b\n1,2\n3\n", r"cannot be read as .csv: .*Expected 2 columns, got 1"),
         ("t.csv", b"a,a\n1,2\n3,4\n", r"two columns named 'a'"),
         ("t.csv", b"a\xff,b\n1,2\n3,4\n", r"no text in UTF-8"),
+        ("t.csv", "a,b\n1,2\n3,4\n".encode("utf-16"), r"no text in UTF-8. Save it as UTF-8"),
         ("t.csv", b"a,b\n1,\n3,4\n", r"missing values .* column 'b' \(1 row\)"),
         ("t.csv", b"a,b\n1,NA\n3,4\n", r"missing values .* column 'b' \(1 row\)"),
         ("t.csv", b"a,b\n1,1e400\n3,4\n", r"infinite values in column 'b'"),

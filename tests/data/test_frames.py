@@ -129,6 +129,13 @@ def test_decimals_and_nullable_numbers_are_numbers():
     assert to_matrix(table).data.tolist() == [[1.5], [2.5]]
 
 
+@every_frame
+def test_integers_beyond_the_exact_floats_are_rounded(make):
+    # Such as identifiers, or nanoseconds since 1970.
+    X = make({"a": [1, 2**63 - 1, 3], "b": [1, 2, 4]})
+    np.testing.assert_array_equal(to_matrix(X).data, [[1.0, 1.0], [2.0**63, 2.0], [3.0, 4.0]])
+
+
 def test_other_kinds_are_set_aside_with_a_reason():
     frame = pl.DataFrame(
         {

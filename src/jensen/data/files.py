@@ -5,6 +5,7 @@ pyarrow is imported when a file is read or written, never before.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
@@ -213,7 +214,10 @@ def _read_text(path: Path, delimiter: str) -> pa.Table:
     import pyarrow.csv
 
     with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as stream:
-        head = stream.read(_HEAD).decode("utf-8-sig", errors="ignore").lstrip("\r\n")
+        start = stream.read(_HEAD)
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise InputError(f"{path} is no text in UTF-8. Save it as UTF-8.")
+    head = start.decode("utf-8-sig", errors="ignore").lstrip("\r\n")
     delimiter = _delimiter(head, delimiter)
     first = next((row for row in csv.reader(io.StringIO(head, newline=""), delimiter=delimiter) if row), [])
     names = [field.strip() for field in first]

@@ -20,8 +20,8 @@ from jensen.errors import InputError
 if TYPE_CHECKING:
     import narwhals.stable.v2 as nw
 
-# A text column is searched this far for a value that explains why it is not numeric.
-_SEARCHED_ROWS = 10_000
+# A text column is searched, so many rows at a time, for a value that explains why it is not numeric.
+_SEARCHED_AT_ONCE = 10_000
 
 _EXPECTED = "expected a table of n rows and d columns: a NumPy array, a data frame, an Arrow table or a list of rows"
 
@@ -238,22 +238,27 @@ def _values(frame: nw.DataFrame[Any], keys: list[Any]) -> AnyArray:
     single = all(schema[key] == nw.Float32 for key in keys)
     target = nw.Float32 if single else nw.Float64
     dtype = np.float32 if single else np.float64
+    if frame.implementation.is_pyarrow():
+        return _arrow_values(frame.select(*keys).to_native(), dtype)
     chosen = frame.select(*(nw.col(key) if schema[key] == target else nw.col(key).cast(target) for key in keys))
-    if chosen.implementation.is_pyarrow():
-        return _arrow_values(chosen.to_native(), dtype)
     return np.asarray(chosen.to_numpy(), dtype=dtype)
 
 
 def _arrow_values(table: Any, dtype: Any) -> AnyArray:
-    """Return the floating-point columns of an Arrow table as one (n, d) array, nulls as NaN.
+    """Return the numeric columns of an Arrow table as one (n, d) array, nulls as NaN.
 
     Chunk by chunk from their buffers: pyarrow's own conversion copies every column once more, and loads pandas.
+    Integers that no float can hold are rounded, as everywhere else.
     """
+    import pyarrow as pa
+
+    target = pa.from_numpy_dtype(dtype)
     out = np.empty((table.num_rows, table.num_columns), dtype=dtype)
     for j, column in enumerate(table.columns):
         start = 0
         for chunk in column.chunks:
-            whole = chunk.fill_null(np.nan) if chunk.null_count else chunk
+            whole = chunk if chunk.type == target else chunk.cast(target, safe=False)
+            whole = whole.fill_null(np.nan) if whole.null_count else whole
             if len(whole):
                 values = np.frombuffer(whole.buffers()[1], dtype=dtype, count=whole.offset + len(whole))
                 out[start : start + len(whole), j] = values[whole.offset :]
@@ -277,9 +282,11 @@ def _reason(frame: nw.DataFrame[Any], key: Any) -> str:
         return "categories"
     if dtype not in (nw.String, nw.Object):
         return f"values of type {dtype}"
-    for value in column.head(_SEARCHED_ROWS).to_list():
-        if value is not None and not _is_number(value):
-            return f"text, such as {_short(value)}" if isinstance(value, str) else f"objects, such as {_short(value)}"
+    for start in range(0, len(column), _SEARCHED_AT_ONCE):
+        for value in column[start : start + _SEARCHED_AT_ONCE].to_list():
+            if value is not None and not _is_number(value):
+                kind = "text" if isinstance(value, str) else "objects"
+                return f"{kind}, such as {_short(value)}"
     return "text that reads as numbers" if dtype == nw.String else "numbers stored as objects"
 
 
