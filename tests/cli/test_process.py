@@ -45,6 +45,29 @@ def test_exit_codes_and_streams():
     assert "Traceback" not in bad.stderr + wrong.stderr
 
 
+@posix
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+@pytest.mark.parametrize(
+    "command", ["fit faithful -k 1", "fit faithful -k 1 --json", "sample {m}", "show {m}", "--help"]
+)
+def test_output_that_cannot_be_written_is_an_error_without_a_traceback(command, model):
+    with open("/dev/full", "w") as full:
+        args = [*PROGRAM, *command.format(m=model).split()]
+        done = subprocess.run(args, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.startswith("jensen: ") and "No space left" in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+@posix
+@pytest.mark.parametrize(
+    "command", ["fit faithful -k 1", "fit faithful -k 1 --json", "sample {m} --seed 1", "show {m}"]
+)
+def test_closed_stdout_is_no_error(command, model):
+    line = f"{sys.executable} -c 'from jensen.cli import main; main()' {command.format(m=model)} >&-"
+    done = subprocess.run(["bash", "-c", line], stderr=subprocess.PIPE, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_nothing_of_the_bar_where_stderr_is_no_terminal():
     done = jensen("fit", "faithful", "-k", "1:3", "--starts", 2)
     assert done.stderr == "" and "\x1b" not in done.stdout

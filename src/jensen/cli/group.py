@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -9,6 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
+from jensen.cli.output import discard_stdout
 from jensen.cli.text import printable
 from jensen.errors import JensenError, NumericalFailure
 
@@ -51,6 +53,8 @@ class Commands(click.Group):
         """Run a command and end the process with its exit code; errors go to stderr, without a traceback."""
         if not standalone_mode:
             return super().main(args, prog_name or "jensen", standalone_mode=False, **extra)
+        if sys.stdout is None:  # closed by whoever calls, who wants none of it
+            sys.stdout = open(os.devnull, "w", encoding="utf-8")
         try:
             code = super().main(args, prog_name or "jensen", standalone_mode=False, **extra)
             sys.stdout.flush()
@@ -61,6 +65,9 @@ class Commands(click.Group):
             fail(str(error))
         except MemoryError:
             fail("there is not enough memory. Use fewer rows or columns, or float32 data.")
+        except OSError as error:
+            discard_stdout()
+            fail(f"input or output failed: {error.strerror or error}. Check the disk, and where the output goes.")
         # click makes an Abort of the interrupts that it sees.
         except (KeyboardInterrupt, click.Abort):
             fail("interrupted; no file was left half written.", INTERRUPTED)

@@ -32,8 +32,13 @@ def print_table(columns: Mapping[str, AnyArray]) -> None:
             writer.writerows(zip(*part, strict=True))
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever reads has read enough, as head does. What is left in the buffer must not fail again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever reads has read enough, as head does.
+        discard_stdout()
+
+
+def discard_stdout() -> None:
+    """Give up on stdout: what is left in its buffer must not fail again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def note(message: str) -> None:
