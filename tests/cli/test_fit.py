@@ -210,6 +210,24 @@ def test_unfit_rows_are_named(shell, tmp_path):
     assert "1 row" in shell("fit", path, code=1).stderr
 
 
+def test_rows_without_weight_do_not_count(shell, tmp_path):
+    path, out = tmp_path / "d.csv", tmp_path / "m.safetensors"
+    path.write_text("a,w\n1,1\n2,2\n3,0\n4,0\n")
+    assert "3 components for 2 rows of positive weight" in shell("fit", path, "--weights", "w", "-k", 3, code=1).stderr
+    cells = shell.json("fit", path, "--weights", "w", "-k", "1:3")["selection"]["cells"]
+    assert {cell["n_components"] for cell in cells if cell["reason"]} == {3}
+    path.write_text("a,w\n1,1\n2,0\n3,0\n")
+    done = shell("fit", path, "--weights", "w", "--out", out, code=1)
+    assert "1 row of positive weight" in done.stderr and "at least 2" in done.stderr
+    assert not out.exists()
+
+
+def test_column_without_a_name_is_set_aside_by_its_place(shell, tmp_path):
+    path = tmp_path / "d.csv"
+    path.write_text(",a\n1,1\n2,3\n3,4\n")
+    assert "(no name) (numbers under no name" in " ".join(shell("fit", path, "-k", 1).stdout.split())
+
+
 # ------------------------------------------------------------------------------------------------ interrupts
 
 

@@ -115,14 +115,18 @@ def _default_shapes(counts: tuple[int, ...] | None, n_features: int) -> tuple[st
 
 def _fit(table: Any, counts: tuple[int, ...], shapes: Any, options: dict[str, Any], progress: Any) -> tuple[Any, Any]:
     """The fit, and the search that it comes from, or None where there was nothing to choose."""
+    from jensen.cli.text import counted
     from jensen.data.arrays import ArraySource
     from jensen.errors import InputError
     from jensen.fit.mixture import MixtureSettings, fit_mixture
     from jensen.fit.selection import select_mixture
 
-    if min(counts) > table.n_rows:
-        raise InputError(f"-k: {min(counts)} components for {table.n_rows} rows. Ask for no more than there are rows.")
     source = ArraySource(table.data, table.weights)
+    rows = counted(source.n_counting, "row") + ("" if table.weights is None else " of positive weight")
+    if source.n_counting < 2:
+        raise InputError(f"--weights: there is {rows}; expected at least 2. Name another column, or none.")
+    if min(counts) > source.n_counting:
+        raise InputError(f"-k: {min(counts)} components for {rows}. Ask for no more than there are rows.")
     max_time = options["max_time"] or math.inf
     settings = MixtureSettings(
         n_components=counts[0],

@@ -81,7 +81,7 @@ def _set_aside(report: Mapping[str, Any]) -> str | None:
     columns = report.get("set_aside")
     if not columns or not isinstance(columns, list):
         return None
-    shown = [f"{shortened(entry['column'], _NAME)} ({entry['reason']})" for entry in columns[:5]]
+    shown = [f"{shortened(entry['column'], _NAME) or '(no name)'} ({entry['reason']})" for entry in columns[:5]]
     return "; ".join(shown) + (f"; and {len(columns) - 5} more" if len(columns) > 5 else "")
 
 

@@ -51,6 +51,11 @@ class ArraySource:
         return int(self.x.shape[0])
 
     @property
+    def n_counting(self) -> int:
+        """Number of rows of positive weight."""
+        return self.n_rows if self.row_weight is None else int(np.count_nonzero(self.row_weight))
+
+    @property
     def n_blocks(self) -> int:
         """Number of blocks."""
         return -(-self.n_rows // self.block_rows)

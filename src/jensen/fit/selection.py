@@ -248,7 +248,7 @@ class _Search:
 
     def run(self) -> None:
         """All rounds."""
-        n_rows = self.source.n_rows
+        n_rows = self.source.n_counting
         for at, cell in enumerate(self.cells):
             if cell.n_components > n_rows:
                 self.cells[at] = replace(cell, reason=f"more components than the {n_rows} rows")

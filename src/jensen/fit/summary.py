@@ -106,12 +106,11 @@ def summarise(source: ArraySource, seed: int = 0) -> DataSummary:
     """
     d = source.x.shape[1]
     limit = min(MAX_ROWS, max(_MIN_ROWS, _MAX_NUMBERS // d))
-    n_positive = source.n_rows if source.row_weight is None else int(np.count_nonzero(source.row_weight))
-    share = min(1.0, _SLACK * limit / max(n_positive, 1))
+    share = min(1.0, _SLACK * limit / max(source.n_counting, 1))
     threshold = np.uint64(min(share * 2.0**64, 2.0**64 - 2048.0))
 
     def block_summary(_: Parameters, block: Block) -> _BlockSummary:
-        return _summarise_block(block, seed, None if n_positive <= limit else threshold)
+        return _summarise_block(block, seed, None if source.n_counting <= limit else threshold)
 
     parts = list(source.map_ordered(block_summary, _EMPTY))
     low, high = np.min([p.low for p in parts], axis=0), np.max([p.high for p in parts], axis=0)
