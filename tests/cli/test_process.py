@@ -86,6 +86,13 @@ def test_no_heavy_package_is_imported(command, model, tmp_path):
     assert "numpy" in modules
 
 
+def test_first_words_come_without_numpy():
+    program = (
+        "import sys; from jensen.cli import main; main([], standalone_mode=False); assert 'numpy' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+
+
 @posix
 def test_interrupt_in_mid_fit_keeps_and_writes_the_best_so_far(big, tmp_path):
     out, labels = tmp_path / "m.safetensors", tmp_path / "l.npy"

@@ -7,11 +7,12 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from jensen.core.block import AnyArray
+if TYPE_CHECKING:
+    from jensen.core.block import AnyArray
 
 _ROWS_AT_ONCE = 4096
 
