@@ -1,5 +1,6 @@
 """The pool: how many threads, in which order, and what happens when something goes wrong."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -28,6 +29,21 @@ def test_number_of_threads_is_set_and_told(threads):
         with pytest.raises(InputError, match="threads must be a positive integer"):
             threads(wrong)
     assert threads() == 3
+
+
+def test_another_number_of_threads_leaves_work_in_progress_alone(threads):
+    threads(2)
+    results = map_ordered(lambda n: n, range(50), 50)
+    assert next(results) == 0
+    threads(3)
+    assert list(map_ordered(lambda n: n, range(5), 5)) == [0, 1, 2, 3, 4]
+    assert list(results) == list(range(1, 50))
+    del results
+    gc.collect()
+    deadline = time.monotonic() + 10
+    while sum(thread.name.startswith("jensen") for thread in threading.enumerate()) > 3:
+        assert time.monotonic() < deadline, "threads of the old pool are still there"
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize(

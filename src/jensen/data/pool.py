@@ -42,8 +42,7 @@ class _Pool:
     def get(self, size: int) -> ThreadPoolExecutor:
         with self.lock:
             if self.executor is None or self.executor_size != size:
-                if self.executor is not None:
-                    self.executor.shutdown(wait=False)
+                # Calls in progress keep the old executor, whose threads end when the last of them lets go of it.
                 self.executor = ThreadPoolExecutor(size, "jensen", initializer=_mark_worker)
                 self.executor_size = size
             return self.executor
