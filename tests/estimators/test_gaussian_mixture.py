@@ -140,6 +140,14 @@ def test_float32_in_float32_out_but_float64_inside(shape):
     assert model.score(FAITHFUL) == pytest.approx(exact.score(FAITHFUL), rel=1e-9)
 
 
+@pytest.mark.parametrize("unit", [1e25, 1e-25])
+def test_squares_beyond_float32_give_float64_attributes(unit):
+    rows = (FAITHFUL * unit).astype(np.float32)
+    model = GaussianMixture(2, random_state=0).fit(rows)
+    assert all(np.isfinite(value).all() and value.any() for value in parameters_of(model))
+    np.testing.assert_array_equal(model.predict(rows), GaussianMixture(2, random_state=0).fit_predict(FAITHFUL))
+
+
 @pytest.mark.parametrize(("name", "shape"), [("VVV", "full"), ("EEE", "tied"), ("VVI", "diag"), ("VII", "spherical")])
 def test_names_of_mclust_mean_the_same(name, shape):
     ours = GaussianMixture(2, covariance_type=name, random_state=0).fit(FAITHFUL)

@@ -351,12 +351,15 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         whitening, _ = whiten(fitted.covariance_type, params)
         matrices = fitted.covariance_type in ("full", "tied")
         factors = np.swapaxes(whitening, -1, -2) if matrices else whitening
+        precisions = factors @ whitening if matrices else whitening**2
+        if max(np.abs(params["covariances"]).max(), np.abs(precisions).max()) > np.finfo(dtype).max:
+            dtype = np.dtype(np.float64)  # squares of what float32 holds may be beyond it
         self._fitted = fitted
         self.weights_ = params["weights"].astype(dtype)
         self.means_ = params["means"].astype(dtype)
         self.covariances_ = params["covariances"].astype(dtype)
         self.precisions_cholesky_ = factors.astype(dtype, order="C")
-        self.precisions_ = (factors @ whitening if matrices else whitening**2).astype(dtype)
+        self.precisions_ = precisions.astype(dtype)
         self.n_features_in_ = fitted.n_features
         if fitted.feature_names is not None:
             self.feature_names_in_ = np.array(fitted.feature_names, dtype=object)
