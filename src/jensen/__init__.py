@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jensen import datasets as datasets
+    from jensen.config import show_config as show_config
     from jensen.data.pool import threads as threads
     from jensen.errors import JensenError as JensenError
     from jensen.errors import JensenWarning as JensenWarning
@@ -32,6 +33,7 @@ __all__ = [
     "datasets",
     "load",
     "save",
+    "show_config",
     "threads",
 ]
 
@@ -42,6 +44,7 @@ _HOME = {
     "JensenWarning": "jensen.errors",
     "load": "jensen.estimators",
     "save": "jensen.estimators",
+    "show_config": "jensen.config",
     "threads": "jensen.data.pool",
 }
 _ROOMS = frozenset({"datasets"})

@@ -29,6 +29,15 @@ Exit codes: 0 all is well; 1 a file or its data cannot be used; 2 wrong usage; 1
 """
 
 
+def tell_version(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    """Say what runs here, and end."""
+    if wanted and not context.resilient_parsing:
+        click.echo(f"jensen {jensen.__version__}")
+        details = str(jensen.show_config()).splitlines()[1:]
+        click.echo("\n".join(details))
+        context.exit()
+
+
 @click.group(
     cls=Commands,
     homes={name: f"jensen.cli.{name}" for name in ("fit", "predict", "show", "sample")},
@@ -36,7 +45,14 @@ Exit codes: 0 all is well; 1 a file or its data cannot be used; 2 wrong usage; 1
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 88},
     epilog=EPILOG,
 )
-@click.version_option(jensen.__version__, prog_name="jensen", message="%(prog)s %(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=tell_version,
+    help="Versions, kernel, threads.",
+)
 @click.pass_context
 def main(context: click.Context) -> None:
     """EM for Python: fit Gaussian mixtures, judge them, use them and keep them."""

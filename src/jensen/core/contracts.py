@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Literal, Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -64,6 +64,10 @@ class Source(Protocol):
         """Number of blocks."""
         ...
 
+    def block(self, number: int) -> Block:
+        """Block `number`, from 0."""
+        ...
+
     def fold(self, block_pass: Callable[[Parameters, Block], MergeableT], params: Parameters) -> MergeableT:
         """The pass over every block, merged in block order."""
         ...
@@ -106,12 +110,36 @@ class Model(Protocol):
         ...
 
 
+# What a mixture can say of each row: log-densities with the largest log joint density, (2, n); responsibilities,
+# (n, K); the most probable components, (n,).
+RowPass = Literal["density", "responsibilities", "labels"]
+
+
 class FamilyStatistics(Mergeable, Protocol):
     """Statistics of a stack of components."""
 
     @property
     def counts(self) -> Array:
         """Expected weight of each component, shape (K,)."""
+        ...
+
+
+class FamilyTrail(Protocol):
+    """What a mixture reads of a family's trail of steps."""
+
+    @property
+    def objective(self) -> Array:
+        """The mixture's objective at the start (not set) and after each step."""
+        ...
+
+    @property
+    def done(self) -> int:
+        """Steps that were taken."""
+        ...
+
+    @property
+    def failed(self) -> int:
+        """The component without a density after that, or -1."""
         ...
 
 
@@ -147,8 +175,20 @@ class Family(Protocol):
         """The family statistics and the log-likelihood of a mixture's E-step in one pass, or None to use the parts."""
         ...
 
+    def rows(self, params: Parameters, log_weights: Array, block: Block, wanted: RowPass) -> AnyArray | None:
+        """What a mixture of the family says of each row, in one pass, or None to use the parts."""
+        ...
+
     def maximize(self, params: Parameters, statistics: Any) -> Mapping[str, Array]:
         """The family's parameters that maximise the expected complete-data objective."""
+        ...
+
+    def burst(self, params: Parameters, statistics: Any, block: Block, steps: int) -> Any:
+        """Many steps of a mixture's EM on one small block at once, a `FamilyTrail`, or None."""
+        ...
+
+    def on_trail(self, params: Parameters, trail: Any, step: int) -> tuple[Parameters, Any]:
+        """Parameters and family statistics after a step of a trail, from 1."""
         ...
 
     def sample(self, params: Parameters, component: int, n: int, rng: np.random.Generator) -> AnyArray:
@@ -179,14 +219,50 @@ class Info:
     gain: float
 
 
-@dataclass(frozen=True)
-class Point:
+class Point(Protocol):
     """Parameters, the statistics at those very parameters, and the objective they give."""
 
-    params: Parameters
-    statistics: Any
-    objective: float
-    iteration: int
+    @property
+    def params(self) -> Parameters:
+        """The parameters."""
+        ...
+
+    @property
+    def statistics(self) -> Any:
+        """The statistics at the parameters."""
+        ...
+
+    @property
+    def objective(self) -> float:
+        """The objective at the parameters."""
+        ...
+
+    @property
+    def iteration(self) -> int:
+        """M-steps that led to the parameters."""
+        ...
+
+
+class Trail(Protocol):
+    """Consecutive points of EM on one block that were computed in one go, for data so small that calls cost most."""
+
+    @property
+    def objectives(self) -> Sequence[float]:
+        """The objective after each M-step."""
+        ...
+
+    @property
+    def failure(self) -> str:
+        """Why the trail ends before the steps that were asked for; empty if it does not."""
+        ...
+
+    def point(self, index: int) -> tuple[Parameters, Any]:
+        """Parameters and statistics after M-step `index` of the trail, from 0."""
+        ...
+
+
+# Many steps of EM from (parameters, statistics) on the one block of the data; None where it cannot be done.
+Burst = Callable[[Parameters, Any, Block, int], Trail | None]
 
 
 class Solver(Protocol[StateT]):
@@ -202,6 +278,10 @@ class Solver(Protocol[StateT]):
 
     def tell(self, state: StateT, params: Parameters, statistics: Any) -> tuple[StateT, Info]:
         """The state after the statistics at the wanted parameters have come."""
+        ...
+
+    def ahead(self, state: StateT, source: Source) -> Iterator[tuple[StateT, Info]] | None:
+        """States and infos of many steps at once, where the data are one block and the solver can; else None."""
         ...
 
     def best(self, state: StateT) -> Point | None:

@@ -29,19 +29,28 @@ class ArraySource:
     Parameters
     ----------
     x : ndarray of shape (n, d)
-        float64 or float32; anything else is converted block by block. It is never written to.
+        Of real numbers; blocks are float64, converted one by one where the data are not. It is never written to.
     weight : ndarray of shape (n,), optional
         Weights of the rows, at least 0, not all 0.
     block_rows : int, optional
         Rows in a block; by default, about 131,072 numbers' worth, at least 512.
+    single : bool, default=False
+        Leave float32 data in single precision: passes are faster, and their results good to some six digits.
     **arrays : ndarray of shape (n, ...)
         Further row-aligned arrays that a pass finds in ``Block.arrays``.
     """
 
     def __init__(
-        self, x: AnyArray, weight: Array | None = None, *, block_rows: int | None = None, **arrays: AnyArray
+        self,
+        x: AnyArray,
+        weight: Array | None = None,
+        *,
+        block_rows: int | None = None,
+        single: bool = False,
+        **arrays: AnyArray,
     ) -> None:
         self.x, self.row_weight, self.arrays = x, weight, arrays
+        self.dtype = np.float32 if single and x.dtype == np.float32 else np.float64
         self.block_rows = block_rows or max(_MIN_BLOCK_ROWS, _BLOCK_NUMBERS // max(1, x.shape[1]))
         self.weight = float(x.shape[0]) if weight is None else float(weight.sum())
 
@@ -62,14 +71,19 @@ class ArraySource:
 
     def with_arrays(self, **arrays: AnyArray) -> ArraySource:
         """The same rows with further row-aligned arrays beside them."""
-        return ArraySource(self.x, self.row_weight, block_rows=self.block_rows, **{**self.arrays, **arrays})
+        single = self.dtype == np.float32
+        together = {**self.arrays, **arrays}
+        return ArraySource(self.x, self.row_weight, block_rows=self.block_rows, single=single, **together)
+
+    def in_single_precision(self) -> ArraySource:
+        """The same rows, in single precision if they are float32."""
+        return ArraySource(self.x, self.row_weight, block_rows=self.block_rows, single=True, **self.arrays)
 
     def block(self, number: int) -> Block:
         """Block `number`, from 0. Arrays that are in aligned C order already are not copied."""
         start = number * self.block_rows
         rows = slice(start, min(start + self.block_rows, self.n_rows))
-        dtype = self.x.dtype if self.x.dtype in (np.float32, np.float64) else np.float64
-        taken = {"x": np.require(self.x[rows], dtype=dtype, requirements=("C", "A"))}
+        taken = {"x": np.require(self.x[rows], dtype=self.dtype, requirements=("C", "A"))}
         taken.update({name: np.require(a[rows], requirements=("C", "A")) for name, a in self.arrays.items()})
         weight = None if self.row_weight is None else np.ascontiguousarray(self.row_weight[rows], dtype=np.float64)
         return Block(taken, weight, number, start)

@@ -84,23 +84,24 @@ def threads(n: int | None = None) -> int:
         if size < 1:
             raise InputError(f"threads must be a positive integer, got {n!r}")
         _POOL.size = size
+    return threads_and_source()[0]
+
+
+def threads_and_source() -> tuple[int, str]:
+    """The number of threads that passes use, and in words where it comes from; see `threads`."""
     if _POOL.size is not None:
-        return _POOL.size
-    return _from_environment()
-
-
-def _from_environment() -> int:
+        return _POOL.size, "set by jensen.threads"
     own = os.environ.get("JENSEN_NUM_THREADS", "").strip()
     if own:
         if not own.isdigit() or int(own) < 1:
             raise InputError(f"the environment variable JENSEN_NUM_THREADS must be a positive integer, got {own!r}")
-        return int(own)
+        return int(own), "JENSEN_NUM_THREADS"
     # OpenMP allows a list of numbers, one for each level of nesting; the first is ours.
     omp = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     if omp.isdigit() and int(omp) >= 1:
-        return int(omp)
+        return int(omp), "OMP_NUM_THREADS"
     available = getattr(os, "sched_getaffinity", None)
-    return len(available(0)) if available is not None else os.cpu_count() or 1
+    return len(available(0)) if available is not None else os.cpu_count() or 1, "processors available to this process"
 
 
 def map_ordered(

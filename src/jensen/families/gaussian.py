@@ -23,16 +23,27 @@ from typing import Self, get_args
 import numpy as np
 
 from jensen.core.block import AnyArray, Array, Block
+from jensen.core.contracts import RowPass
 from jensen.core.domains import Domain, Positive, PositiveDefinite, Real
 from jensen.core.parameters import Parameters
-from jensen.errors import InputError
-from jensen.kernels.portable import Shape, gaussian_log_joint, gaussian_moments, weighted_moments
+from jensen.errors import InputError, NumericalFailure
+from jensen.kernels.choose import (
+    GaussianTrail,
+    gaussian_burst,
+    gaussian_moments,
+    gaussian_rows,
+    native_factors,
+    remembers,
+)
+from jensen.kernels.portable import Shape, gaussian_log_joint, weighted_moments
 from jensen.numerics.cholesky import log_diagonals, lower_factors, symmetric, triangular_inverses
 
 SHAPES: tuple[Shape, ...] = get_args(Shape)
 MCLUST_NAMES: Mapping[str, Shape] = {"VVV": "full", "EEE": "tied", "VVI": "diag", "VII": "spherical"}
 # Eigenvalues within this many times of their floor R mark a degenerate component.
 NEARLY_SINGULAR = 10.0
+# Name of the array beside the rows in which passes of one run keep notes.
+MEMORY = "memory"
 _LOG_2PI = math.log(2.0 * math.pi)
 
 
@@ -174,26 +185,29 @@ class Gaussian:
 
     def log_penalty(self, params: Parameters) -> Array:
         """tr(R Sigma_k^-1)/2 for each component, shape (K,)."""
-        if not self.ridge.any():
-            return np.zeros(self.n_components)
-        whitening, _ = whiten(self.shape, params)
-        if self.shape in ("full", "tied"):
-            # tr(R Sigma^-1) = |L^-1 R^(1/2)|^2, summed over all entries.
-            penalty = 0.5 * np.einsum("...ij,...ij,j->...", whitening, whitening, self.ridge)
-            return np.broadcast_to(penalty, (self.n_components,))
-        per_column = self.ridge if self.shape == "diag" else self.ridge.sum()
-        squares = whitening**2 * per_column
-        return np.asarray(0.5 * (squares.sum(axis=1) if self.shape == "diag" else squares))
+        return factors(self.shape, params, self.ridge)[2]
 
     # ----------------------------------------------------------------------------------------- E-step
 
+    @property
+    def remembers(self) -> bool:
+        """Whether a run gains by an int32 array `MEMORY` beside its rows, -1 at first, for passes to keep notes in."""
+        return remembers(self.shape, self.n_components, self.n_features)
+
     def fused(self, params: Parameters, log_weights: Array, block: Block) -> tuple[GaussianStatistics, float]:
         """The statistics and the penalised log-likelihood of a mixture's E-step in one pass."""
-        whitening, constants = whiten(self.shape, params)
-        offsets = constants - self.log_penalty(params) + log_weights
+        whitening, constants, penalty = factors(self.shape, params, self.ridge)
+        offsets = constants - penalty + log_weights
         means = params["means"]
-        counts, first, scatter, loglik = gaussian_moments(block.x, block.weight, self.shape, means, whitening, offsets)
+        counts, first, scatter, loglik = gaussian_moments(
+            block.x, block.weight, self.shape, means, whitening, offsets, block.arrays.get(MEMORY)
+        )
         return GaussianStatistics(counts, first, scatter, means, self.shape), loglik
+
+    def rows(self, params: Parameters, log_weights: Array, block: Block, wanted: RowPass) -> AnyArray:
+        """Plain densities, responsibilities or labels of a mixture's rows in one pass."""
+        whitening, constants = whiten(self.shape, params)
+        return gaussian_rows(block.x, self.shape, params["means"], whitening, constants + log_weights, wanted)
 
     def statistics(self, params: Parameters, block: Block, responsibilities: Array) -> GaussianStatistics:
         """Moments about the current means under weighted responsibilities (n, K)."""
@@ -220,6 +234,23 @@ class Gaussian:
             covariances = scatter / (safe * self.n_features) + self.ridge.mean()
         covariances[~alive] = params["covariances"][~alive]
         return {"means": means, "covariances": covariances}
+
+    def burst(
+        self, params: Parameters, statistics: GaussianStatistics, block: Block, steps: int
+    ) -> GaussianTrail | None:
+        """Many steps of a mixture's EM on one small block at once; None where there is nothing to gain by it."""
+        start = (params["means"], params["covariances"], statistics.counts, statistics.first, statistics.scatter)
+        if statistics.shift is not params["means"]:
+            return None
+        return gaussian_burst(block.x, block.weight, self.shape, np.ascontiguousarray(self.ridge), steps, start)
+
+    def on_trail(self, params: Parameters, trail: GaussianTrail, step: int) -> tuple[Parameters, GaussianStatistics]:
+        """Parameters of the same domains, and their statistics, after a step of a trail, from 1."""
+        reached = params.replace(
+            weights=trail.weights[step], means=trail.means[step], covariances=trail.covariances[step]
+        )
+        moments = (trail.counts[step].copy(), trail.first[step].copy(), trail.scatter[step].copy())
+        return reached, GaussianStatistics(*moments, reached["means"], self.shape)
 
     # ----------------------------------------------------------------------------------------- sampling, faults
 
@@ -284,32 +315,51 @@ def floor_ratios(shape: Shape, covariances: Array, floor: Array, columns: AnyArr
 def whiten(shape: Shape, params: Parameters) -> tuple[Array, Array]:
     """Whitening factors of the covariances, and the constants -d/2 log(2 pi) - log|L_k| (K,).
 
-    Computed once for each record of parameters and kept with it.
-
     Raises
     ------
     NumericalFailure
         If a covariance is not positive definite.
     """
-
-    def compute(record: Parameters) -> tuple[Array, Array]:
-        covariances = record["covariances"]
-        n_components, d = record["means"].shape
-        if shape in ("full", "tied"):
-            factors = lower_factors(covariances)
-            half_log_det = log_diagonals(factors)
-            whitening = triangular_inverses(factors)
-        else:
-            whitening = 1.0 / np.sqrt(_positive(covariances))
-            per_column = -np.log(whitening)
-            half_log_det = per_column.sum(axis=1) if shape == "diag" else d * per_column
-        return whitening, np.broadcast_to(-0.5 * d * _LOG_2PI - half_log_det, (n_components,))
-
-    return params.derived("whitening", compute)
+    return factors(shape, params, np.zeros(params["means"].shape[1]))[:2]
 
 
-def _positive(variances: Array) -> Array:
-    """The variances, if all are positive: the 1 x 1 case of `lower_factors`, with its error."""
-    if not (variances > 0).all():
-        lower_factors(variances.reshape(-1, 1, 1))
-    return variances
+def factors(shape: Shape, params: Parameters, ridge: Array) -> tuple[Array, Array, Array]:
+    """What the E-step needs of the covariances: `whiten`'s two, and tr(R Sigma_k^-1)/2 (K,).
+
+    Computed once for each record of parameters and R, and kept with the record.
+    """
+    ridge = np.ascontiguousarray(ridge)
+
+    def compute(record: Parameters) -> tuple[Array, Array, Array]:
+        covariances, n_components = record["covariances"], len(record["means"])
+        found = native_factors(shape, covariances, ridge, n_components)
+        if found is None:
+            whitening, constants = _factorise(shape, covariances, ridge.size)
+            penalty = np.broadcast_to(_penalty(shape, whitening, ridge), (n_components,))
+            return whitening, np.broadcast_to(constants, (n_components,)), penalty
+        *three, failed = found
+        if failed >= 0:
+            raise NumericalFailure(f"covariance of component [{failed}] is not positive definite")
+        return three[0], three[1], three[2]
+
+    return params.derived(f"factors {ridge.tobytes().hex()}", compute)
+
+
+def _factorise(shape: Shape, covariances: Array, d: int) -> tuple[Array, Array]:
+    """Whitening factors, and the constants for each component or for all."""
+    if shape in ("full", "tied"):
+        lower = lower_factors(covariances)
+        return triangular_inverses(lower), -0.5 * d * _LOG_2PI - log_diagonals(lower)
+    if not (covariances > 0).all():
+        bad = np.flatnonzero(~(covariances.reshape(len(covariances), -1) > 0).all(axis=1))
+        raise NumericalFailure(f"covariance of component {bad.tolist()} is not positive definite")
+    whitening = 1.0 / np.sqrt(covariances)
+    logs = np.log(whitening)
+    return whitening, -0.5 * d * _LOG_2PI + (logs.sum(axis=1) if shape == "diag" else d * logs)
+
+
+def _penalty(shape: Shape, whitening: Array, ridge: Array) -> Array:
+    """tr(R Sigma^-1)/2 = |L^-1 R^(1/2)|^2 / 2, for each component or for all."""
+    if shape in ("full", "tied"):
+        return np.asarray(0.5 * np.einsum("...ij,...ij,j->...", whitening, whitening, ridge))
+    return np.asarray(0.5 * (whitening**2 @ ridge if shape == "diag" else whitening**2 * ridge.sum()))

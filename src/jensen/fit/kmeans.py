@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from jensen.core.block import AnyArray, Array
+from jensen.kernels.choose import native_kernels, native_lloyd, native_seeds
 from jensen.numerics.order import draw_by_weight
 
 _CHUNK = 1 << 19
@@ -32,18 +33,21 @@ def seed_rows(z: Array, weight: Array, n_centres: int, rng: np.random.Generator)
         The stream to draw from.
     """
     n_candidates = 2 + int(np.log(n_centres))
+    first, uniforms = rng.random(1), rng.random((n_centres - 1, n_candidates))
+    if native_kernels() is not None:
+        return native_seeds(z, weight, n_candidates, np.concatenate([first, uniforms.ravel()]), n_centres)
     norms = np.einsum("ij,ij->i", z, z)
-    chosen = [int(draw_by_weight(weight, rng, 1)[0])]
+    chosen = [int(draw_by_weight(weight, first)[0])]
     nearest = _squared_distances(z, norms, z[chosen])[:, 0]
-    while len(chosen) < n_centres:
+    for drawn in uniforms:
         potential = weight * nearest
         if not potential.any():
             left = weight.copy()
             left[chosen] = 0.0
-            again = chosen[len(chosen) % len(z)] if not left.any() else int(draw_by_weight(left, rng, 1)[0])
+            again = chosen[len(chosen) % len(z)] if not left.any() else int(draw_by_weight(left, drawn[:1])[0])
             chosen.append(again)
             continue
-        candidates = draw_by_weight(potential, rng, n_candidates)
+        candidates = draw_by_weight(potential, drawn)
         reduced = np.minimum(_squared_distances(z, norms, z[candidates]), nearest[:, None])
         best = int(np.argmin(weight @ reduced))
         chosen.append(int(candidates[best]))
@@ -65,6 +69,8 @@ def lloyd(z: Array, weight: Array, centres: Array) -> AnyArray:
 
     A centre that loses its rows moves to the row that is farthest from its own centre.
     """
+    if native_kernels() is not None:
+        return native_lloyd(z, weight, MAX_ITERATIONS, _REST, centres)
     labels = nearest_labels(z, centres)
     for _ in range(MAX_ITERATIONS):
         moved = _means(z, weight, labels, len(centres))

@@ -17,6 +17,7 @@ from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.data.pool import map_ordered, single_threaded_blas, threads
 from jensen.errors import NumericalFailure
+from jensen.families.gaussian import MEMORY, Gaussian
 from jensen.models.mixture import Mixture
 from jensen.solve.em import EM
 from jensen.solve.loop import Limits, run
@@ -64,6 +65,14 @@ class StartRecord:
 
 
 EndObserver = Callable[[StartRecord], None]
+
+
+def _with_memory(model: Mixture, source: ArraySource) -> ArraySource:
+    """The source with a place for notes of one run, where the family's passes gain by it."""
+    family = model.family
+    if not (isinstance(family, Gaussian) and family.remembers):
+        return source
+    return source.with_arrays(**{MEMORY: np.full(source.n_rows, -1, dtype=np.int32)})
 
 
 def run_starts(
@@ -119,7 +128,7 @@ def run_starts(
         faults: tuple[str, ...] = ()
         objective, status, n_iter = -np.inf, Status.DEGENERATE, 0
         try:
-            result = run(EM(model), source, make(), rule(), limits, told)
+            result = run(EM(model, model.burst), _with_memory(model, source), make(), rule(), limits, told)
         except NumericalFailure as failure:
             faults = (str(failure),)
         else:

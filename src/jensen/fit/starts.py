@@ -14,10 +14,11 @@ import numpy as np
 from jensen.core.block import AnyArray, Array
 from jensen.core.parameters import Parameters
 from jensen.data.arrays import ArraySource
-from jensen.families.gaussian import NEARLY_SINGULAR, Gaussian, floor_ratios
+from jensen.families.gaussian import NEARLY_SINGULAR, Gaussian, GaussianStatistics, floor_ratios
 from jensen.fit.kmeans import lloyd, nearest_labels, seed_rows
 from jensen.fit.summary import DataSummary
-from jensen.models.mixture import Mixture
+from jensen.kernels.choose import native_kernels, native_labelled_moments
+from jensen.models.mixture import Mixture, MixtureStatistics
 from jensen.numerics.cholesky import is_positive_definite
 from jensen.numerics.order import draw_distinct
 
@@ -62,7 +63,15 @@ def draw_start(kind: StartKind, model: Mixture, data: DataSummary, rng: np.rando
 
 def from_labels(model: Mixture, data: DataSummary, labels: AnyArray) -> Parameters:
     """The M-step from labels (m,) of the table's rows; -1 leaves a row out."""
-    return from_given(model, data, ArraySource(data.rows, data.weight, labels=labels))
+    if native_kernels() is None:
+        return from_given(model, data, ArraySource(data.rows, data.weight, labels=labels))
+    family: Gaussian = model.family  # type: ignore[assignment]
+    template = _template(model, data)
+    counts, means, scatter = native_labelled_moments(data.rows, data.weight, labels, family.shape, family.n_components)
+    means = np.where(counts[:, None] > 0, means, template["means"])
+    moments = GaussianStatistics(counts, np.zeros_like(means), scatter, means, family.shape)
+    params = model.maximize(template, MixtureStatistics(moments, float(counts.sum()), np.nan))
+    return _decorrelated(model, _repair(model, data, params))
 
 
 def from_given(model: Mixture, data: DataSummary, source: ArraySource) -> Parameters:

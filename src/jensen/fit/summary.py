@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
@@ -10,7 +11,8 @@ from jensen.core.block import AnyArray, Array, Block
 from jensen.core.parameters import Parameters
 from jensen.data.arrays import ArraySource
 from jensen.errors import InputError
-from jensen.numerics.order import canonical_order, row_keys, weighted_quantiles
+from jensen.kernels.choose import native_column_moments, native_kernels, native_row_keys
+from jensen.numerics.order import canonical_order, key_multipliers, row_keys, weighted_quantiles
 
 MAX_ROWS = 65_536
 _MAX_NUMBERS = 1 << 21
@@ -67,26 +69,24 @@ class DataSummary:
 
 
 @dataclass(frozen=True, eq=False)
-class _BlockSummary:
-    """Moments of a block about its own mean, extremes, and candidate rows."""
+class _Moments:
+    """Weight, mean, squares about the mean and extremes of the columns of some rows."""
 
     weight: float
     mean: Array
     squares: Array
     low: Array
     high: Array
-    rows: AnyArray
-    row_weight: Array
-    keys: AnyArray
 
-    def moments_with(self, other: _BlockSummary) -> tuple[float, Array, Array]:
-        """Weight, mean and centred squares of both (Chan, Golub & LeVeque 1983)."""
+    def merge(self, other: _Moments) -> _Moments:
+        """Of both together (Chan, Golub & LeVeque 1983)."""
         weight = self.weight + other.weight
         if weight == 0.0:
-            return self.weight, self.mean, self.squares
-        step = other.mean - self.mean
-        share = other.weight / weight
-        return weight, self.mean + share * step, self.squares + other.squares + self.weight * share * step**2
+            return self
+        step, share = other.mean - self.mean, other.weight / weight
+        squares = self.squares + other.squares + self.weight * share * step**2
+        low, high = np.minimum(self.low, other.low), np.maximum(self.high, other.high)
+        return _Moments(weight, self.mean + share * step, squares, low, high)
 
 
 def summarise(source: ArraySource, seed: int = 0) -> DataSummary:
@@ -107,51 +107,68 @@ def summarise(source: ArraySource, seed: int = 0) -> DataSummary:
     d = source.x.shape[1]
     limit = min(MAX_ROWS, max(_MIN_ROWS, _MAX_NUMBERS // d))
     share = min(1.0, _SLACK * limit / max(source.n_counting, 1))
-    threshold = np.uint64(min(share * 2.0**64, 2.0**64 - 2048.0))
+    keys = None
+    if source.n_counting > limit:
+        keys = _Keys(seed, key_multipliers(seed, d), np.uint64(min(share * 2.0**64, 2.0**64 - 2048.0)))
 
-    def block_summary(_: Parameters, block: Block) -> _BlockSummary:
-        return _summarise_block(block, seed, None if source.n_counting <= limit else threshold)
+    def block_summary(_: Parameters, block: Block) -> tuple[_Moments, AnyArray, AnyArray]:
+        return _summarise_block(block, keys)
 
-    parts = list(source.map_ordered(block_summary, _EMPTY))
-    low, high = np.min([p.low for p in parts], axis=0), np.max([p.high for p in parts], axis=0)
+    moments, positions, values = zip(*source.map_ordered(block_summary, _EMPTY), strict=True)
+    low, high = np.min([m.low for m in moments], axis=0), np.max([m.high for m in moments], axis=0)
     _check_span(low, high)
-    weight, mean, squares = parts[0].weight, parts[0].mean, parts[0].squares
-    for part in parts[1:]:
-        joined = _BlockSummary(weight, mean, squares, part.low, part.high, part.rows, part.row_weight, part.keys)
-        weight, mean, squares = joined.moments_with(part)
+    whole = reduce(_Moments.merge, moments)
+    squares, weight = whole.squares, whole.weight
     # Differences near the smallest float square to nothing; to us such a column is constant.
     informative = (high > low) & (squares / weight >= _SMALLEST_VARIANCE)
-    rows, row_weight = _distinct(
-        np.concatenate([p.rows for p in parts]),
-        np.concatenate([p.row_weight for p in parts]),
-        np.concatenate([p.keys for p in parts]),
-        limit,
-    )
+    rows, row_weight = _different(source, np.concatenate(positions), np.concatenate(values), limit)
     variance = np.where(informative, squares / weight, 0.0)
     robust = _robust_variance(rows, row_weight, variance, informative)
-    return DataSummary(rows, row_weight, mean, variance, robust, informative, weight)
+    return DataSummary(rows, row_weight, whole.mean, variance, robust, informative, weight)
 
 
-def _summarise_block(block: Block, seed: int, threshold: np.uint64 | None) -> _BlockSummary:
+def _summarise_block(block: Block, keys: _Keys | None) -> tuple[_Moments, AnyArray, AnyArray]:
+    """Moments of a block, and the positions in the data and keys of the rows that may be in the table."""
     x = np.asarray(block.x, dtype=np.float64)
-    weight = np.ones(block.n_rows) if block.weight is None else block.weight
+    column_moments = _column_moments if native_kernels() is None else native_column_moments
+    moments = _Moments(*column_moments(x, block.weight))
+    _check_span(moments.low, moments.high)
+    counts = np.ones(len(x), dtype=bool) if block.weight is None else block.weight > 0
+    if keys is None:
+        chosen = np.flatnonzero(counts)
+        return moments, block.first_row + chosen, np.zeros(0, dtype=np.uint64)
+    values = keys.of(x)
+    chosen = np.flatnonzero((values < keys.threshold) & counts)
+    return moments, block.first_row + chosen, values[chosen]
+
+
+def _column_moments(x: AnyArray, weight: Array | None) -> tuple[float, Array, Array, Array, Array]:
+    """The NumPy twin of `native_column_moments`."""
+    weight = np.ones(len(x)) if weight is None else weight
     if not weight.all():
         x, weight = x[weight > 0], weight[weight > 0]
     if len(x) == 0:
-        nothing = np.zeros(x.shape[1])
-        infinite = np.full(x.shape[1], np.inf)
-        return _BlockSummary(0.0, nothing, nothing, infinite, -infinite, x, weight, np.empty(0, dtype=np.uint64))
-    total = float(weight.sum())
-    low, high = x.min(axis=0), x.max(axis=0)
+        nothing, infinite = np.zeros(x.shape[1]), np.full(x.shape[1], np.inf)
+        return 0.0, nothing, nothing, infinite, -infinite
+    total, low, high = float(weight.sum()), x.min(axis=0), x.max(axis=0)
     _check_span(low, high)
     # The first row as a provisional origin keeps the mean of far-away data exact; then the squares about the mean.
     mean = x[0] + weight @ (x - x[0]) / total
-    squares = weight @ (x - mean) ** 2
-    if threshold is None:
-        return _BlockSummary(total, mean, squares, low, high, x, weight, np.zeros(len(x), dtype=np.uint64))
-    keys = row_keys(x, seed)
-    chosen = keys < threshold
-    return _BlockSummary(total, mean, squares, low, high, x[chosen], weight[chosen], keys[chosen])
+    return total, mean, weight @ (x - mean) ** 2, low, high
+
+
+@dataclass(frozen=True, eq=False)
+class _Keys:
+    """Which rows are candidates for the sample: those whose key is below a threshold."""
+
+    seed: int
+    multipliers: AnyArray
+    threshold: np.uint64
+
+    def of(self, x: Array) -> AnyArray:
+        if native_kernels() is None:
+            return row_keys(x, self.seed)
+        return native_row_keys(x, self.seed & 0xFFFFFFFF, self.multipliers)
 
 
 def _check_span(low: Array, high: Array) -> None:
@@ -165,16 +182,20 @@ def _check_span(low: Array, high: Array) -> None:
         )
 
 
-def _distinct(rows: AnyArray, weight: Array, keys: AnyArray, limit: int) -> tuple[Array, Array]:
-    """The different rows in canonical order with summed weights; the `limit` ones of the smallest keys if more."""
-    if len(rows) > limit:
-        smallest = np.unique(keys)[:limit]
-        chosen = keys <= smallest[-1]
-        rows, weight = rows[chosen], weight[chosen]
+def _different(source: ArraySource, positions: AnyArray, keys: AnyArray, limit: int) -> tuple[Array, Array]:
+    """The different rows in canonical order with summed weights; the `limit` ones of the smallest keys if there are."""
+    weight = np.ones(len(positions)) if source.row_weight is None else source.row_weight[positions].astype(np.float64)
+    if keys.size:
+        # Rows of one key are equal. One of each is fetched: the table is small even where the candidates are not.
+        order = np.argsort(keys, kind="stable")
+        ranked = keys[order]
+        starts = np.flatnonzero(np.append(True, ranked[1:] != ranked[:-1]))
+        weight = np.add.reduceat(weight[order], starts)[:limit]
+        positions = positions[order[starts[:limit]]]
+    rows = np.asarray(source.x[positions], dtype=np.float64)
     order = canonical_order(rows)
     rows, weight = rows[order], weight[order]
-    new = np.append(True, (rows[1:] != rows[:-1]).any(axis=1))
-    starts = np.flatnonzero(new)
+    starts = np.flatnonzero(np.append(True, (rows[1:] != rows[:-1]).any(axis=1)))
     return np.ascontiguousarray(rows[starts]), np.add.reduceat(weight, starts)
 
 

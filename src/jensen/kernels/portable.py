@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 
 from jensen.core.block import AnyArray, Array
+from jensen.core.contracts import RowPass
 from jensen.numerics.logspace import normalise_logs
 
 Shape = Literal["full", "tied", "diag", "spherical"]
@@ -87,6 +88,38 @@ def gaussian_log_joint(x: AnyArray, shape: Shape, centres: Array, whitening: Arr
     out = np.empty((x.shape[0], len(centres)))
     for rows, xt in _sub_blocks(x, work.rows):
         out[rows] = work.log_joint(xt, whitening, offsets).T
+    return out
+
+
+def gaussian_rows(
+    x: AnyArray, shape: Shape, centres: Array, whitening: Array, offsets: Array, wanted: RowPass
+) -> AnyArray:
+    """What a mixture says of each row.
+
+    Parameters
+    ----------
+    x, shape, centres, whitening, offsets
+        As for `gaussian_moments`.
+    wanted : {"density", "responsibilities", "labels"}
+        Log-densities with the largest log joint density of each row, (2, n); posterior probabilities, (n, K); or the
+        most probable components, (n,) integers, the first among equals.
+    """
+    work, n_components = _Workspace(shape, centres), len(centres)
+    out: AnyArray
+    if wanted == "labels":
+        out = np.empty(x.shape[0], dtype=np.int64)
+    else:
+        out = np.empty((2, x.shape[0]) if wanted == "density" else (x.shape[0], n_components))
+    for rows, xt in _sub_blocks(x, work.rows):
+        joint = work.log_joint(xt, whitening, offsets)
+        if wanted == "labels":
+            out[rows] = joint.argmax(axis=0)
+        elif wanted == "density":
+            out[1, rows] = joint.max(axis=0)
+            out[0, rows] = normalise_logs(joint)
+        else:
+            normalise_logs(joint)
+            out[rows] = joint.T
     return out
 
 

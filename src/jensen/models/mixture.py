@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 
 from jensen.core.block import AnyArray, Array, Block
-from jensen.core.contracts import Family, Stage
+from jensen.core.contracts import Family, FamilyTrail, RowPass, Stage, Trail
 from jensen.core.domains import Domain, Simplex
 from jensen.core.parameters import Parameters
 from jensen.numerics.logspace import log_of_shares, normalise_logs
@@ -38,6 +39,29 @@ class MixtureStatistics:
         return type(self)(
             self.components.merge(other.components), self.weight + other.weight, self.loglik + other.loglik
         )
+
+
+@dataclass(frozen=True, eq=False)
+class _MixtureTrail:
+    """A family's trail as one of the mixture; see `jensen.core.contracts.Trail`."""
+
+    model: Mixture
+    template: Parameters
+    trail: FamilyTrail
+    weight: float
+
+    @cached_property
+    def objectives(self) -> list[float]:
+        return [float(value) for value in self.trail.objective[1 : self.trail.done + 1]]
+
+    @property
+    def failure(self) -> str:
+        failed = self.trail.failed
+        return "" if failed < 0 else f"covariance of component [{failed}] is not positive definite"
+
+    def point(self, index: int) -> tuple[Parameters, MixtureStatistics]:
+        params, components = self.model.family.on_trail(self.template, self.trail, index + 1)
+        return params, MixtureStatistics(components, self.weight, self.objectives[index])
 
 
 @dataclass(frozen=True)
@@ -96,7 +120,7 @@ class Mixture:
 
     def expect(self, params: Parameters, block: Block) -> MixtureStatistics:
         """E-step of one block (McLachlan & Peel 2000, section 2.8)."""
-        fused = self.family.fused(params, log_of_shares(params["weights"]), block)
+        fused = self.family.fused(params, _log_weights(params), block)
         if fused is not None:
             components, loglik = fused
             return MixtureStatistics(components, block.total_weight, loglik)
@@ -131,6 +155,11 @@ class Mixture:
         counts = statistics.components.counts
         return params.replace(weights=counts / counts.sum(), **self.family.maximize(params, statistics.components))
 
+    def burst(self, params: Parameters, statistics: MixtureStatistics, block: Block, steps: int) -> Trail | None:
+        """Many EM steps at once on the one block of the data, where the family can; else None."""
+        trail = self.family.burst(params, statistics.components, block, steps)
+        return None if trail is None else _MixtureTrail(self, params, trail, block.total_weight)
+
     def objective(self, params: Parameters, statistics: MixtureStatistics) -> float:
         """The log-likelihood with the family's penalty."""
         return statistics.loglik
@@ -143,28 +172,34 @@ class Mixture:
 
     def assess(self, params: Parameters, block: Block) -> Assessment:
         """Log-likelihood of a block, and how sure its classification is."""
-        log_joint = self._log_joint(params, block)
-        row_loglik = normalise_logs(log_joint)
-        log_best = np.log(np.maximum(log_joint.max(axis=0), np.finfo(np.float64).tiny))
-        if block.weight is None:
-            return Assessment(float(row_loglik.sum()), float(log_best.sum()), block.total_weight)
-        return Assessment(
-            float(np.dot(row_loglik, block.weight)), float(np.dot(log_best, block.weight)), block.total_weight
-        )
+        row_loglik, peak = self._rows(params, block, "density")
+        weight = np.ones(block.n_rows) if block.weight is None else block.weight
+        return Assessment(float(weight @ row_loglik), float(weight @ (peak - row_loglik)), block.total_weight)
 
     def row_loglik(self, params: Parameters, block: Block) -> Array:
         """log p(x_i), shape (n,)."""
-        return normalise_logs(self._log_joint(params, block))
+        return np.asarray(self._rows(params, block, "density")[0])
 
     def responsibilities(self, params: Parameters, block: Block) -> Array:
         """Posterior probability of each component given the row, shape (n, K)."""
-        log_joint = self._log_joint(params, block)
-        normalise_logs(log_joint)
-        return np.ascontiguousarray(log_joint.T)
+        return self._rows(params, block, "responsibilities")
 
     def labels(self, params: Parameters, block: Block) -> AnyArray:
         """The most probable component of each row, shape (n,)."""
-        return np.asarray(self._log_joint(params, block).argmax(axis=0))
+        return self._rows(params, block, "labels")
+
+    def rows_by_parts(self, params: Parameters, block: Block, wanted: RowPass) -> AnyArray:
+        """The row-wise results from the family's density; what any fused pass must equal."""
+        joint = self._log_joint(params, block)
+        if wanted == "labels":
+            return np.asarray(joint.argmax(axis=0))
+        peak = joint.max(axis=0)
+        row_loglik = normalise_logs(joint)
+        return np.stack([row_loglik, peak]) if wanted == "density" else np.ascontiguousarray(joint.T)
+
+    def _rows(self, params: Parameters, block: Block, wanted: RowPass) -> AnyArray:
+        found = self.family.rows(params, _log_weights(params), block, wanted)
+        return self.rows_by_parts(params, block, wanted) if found is None else found
 
     def sample(self, params: Parameters, n: int, rng: np.random.Generator) -> tuple[Array, AnyArray]:
         """Draw n rows and their components, grouped by component, as scikit-learn does."""
@@ -175,4 +210,9 @@ class Mixture:
     def _log_joint(self, params: Parameters, block: Block) -> Array:
         """log(pi_k f_k(x_i)), shape (K, n)."""
         log_density = self.family.log_density(params, block)
-        return np.ascontiguousarray(log_density.T) + log_of_shares(params["weights"])[:, None]
+        return np.ascontiguousarray(log_density.T) + _log_weights(params)[:, None]
+
+
+def _log_weights(params: Parameters) -> Array:
+    """log pi_k, shape (K,), computed once for each record."""
+    return params.derived("log weights", lambda record: log_of_shares(record["weights"]))

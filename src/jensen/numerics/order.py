@@ -37,7 +37,7 @@ def row_keys(rows: AnyArray, seed: int) -> AnyArray:
     seed : int
         Another seed gives other keys.
     """
-    multipliers = np.random.SeedSequence([seed]).generate_state(rows.shape[1], np.uint64) | np.uint64(1)
+    multipliers = key_multipliers(seed, rows.shape[1])
     state = np.full(rows.shape[0], seed & 0xFFFFFFFF, dtype=np.uint64)
     for column, multiplier in zip(rows.T, multipliers, strict=True):
         # Adding 0.0 makes one zero of -0.0 and 0.0, which compare equal.
@@ -49,6 +49,11 @@ def row_keys(rows: AnyArray, seed: int) -> AnyArray:
     state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return np.asarray(state ^ (state >> np.uint64(31)))
+
+
+def key_multipliers(seed: int, d: int) -> AnyArray:
+    """The odd numbers (d,) by which `row_keys` mixes the columns under a seed."""
+    return np.random.SeedSequence([seed]).generate_state(d, np.uint64) | np.uint64(1)
 
 
 def weighted_quantiles(values: AnyArray, weight: Array, levels: tuple[float, ...]) -> Array:
@@ -65,17 +70,17 @@ def weighted_quantiles(values: AnyArray, weight: Array, levels: tuple[float, ...
     -------
     ndarray of shape (len(levels),)
     """
-    order = np.argsort(values, kind="stable")
+    order = np.argsort(values)
     heap = np.cumsum(weight[order])
     # A hair below the level, so that a cumulative weight that equals it but for rounding is not passed over.
     at = np.searchsorted(heap, np.asarray(levels) * heap[-1] * (1.0 - 1e-12), side="left")
     return np.asarray(values[order[np.minimum(at, values.size - 1)]], dtype=np.float64)
 
 
-def draw_by_weight(weight: Array, rng: np.random.Generator, size: int) -> AnyArray:
-    """Positions (size,) drawn with replacement, with probability proportional to weight, by cumulative weight."""
+def draw_by_weight(weight: Array, uniforms: Array) -> AnyArray:
+    """Positions (m,) drawn by cumulative weight with uniform numbers (m,) in [0, 1): with replacement."""
     heap = np.cumsum(weight)
-    at = np.searchsorted(heap, rng.random(size) * heap[-1], side="right")
+    at = np.searchsorted(heap, uniforms * heap[-1], side="right")
     return np.asarray(np.minimum(at, _last_positive(weight)))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from threading import Event
 from typing import Any
@@ -48,6 +48,19 @@ class Limits:
         return Status.OUT_OF_TIME if time.perf_counter() > self.deadline else None
 
 
+def _points(solver: Solver[Any], source: Source, state: Any) -> Iterator[tuple[Any, Info]]:
+    """States and infos of a solver's points, one after another, until somebody stops asking."""
+    while True:
+        ahead = solver.ahead(state, source)
+        if ahead is None:
+            expect, params = solver.ask(state)
+            state, info = solver.tell(state, params, source.fold(expect, params))
+            yield state, info
+        else:
+            for state, info in ahead:
+                yield state, info
+
+
 def run(
     solver: Solver[Any],
     source: Source,
@@ -87,18 +100,17 @@ def run(
     status, detail = None, ""
     # An interrupt may come anywhere, in a pass or while somebody is told of one: it never loses the best point.
     try:
+        points = _points(solver, source, state)
         while status is None:
             try:
-                expect, params = solver.ask(state)
-                statistics = source.fold(expect, params)
+                told, info = next(points)
             except NumericalFailure as failure:
                 if not trace:
                     raise
                 status, detail = Status.DEGENERATE, str(failure)
                 break
             passes += 1
-            # The old state stays until the new point is known to be sound: a break below returns to it.
-            told, info = solver.tell(state, params, statistics)
+            # The old state stays until the new point is known to be sound: one that is not is left behind.
             if not np.isfinite(info.objective):
                 if not trace:
                     raise NumericalFailure(f"the objective at the start is {info.objective}")

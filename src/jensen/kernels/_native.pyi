@@ -1,0 +1,58 @@
+"""The native kernels, compiled from `native/`."""
+
+from jensen.core.block import AnyArray, Array
+
+def available() -> list[str]: ...
+def moments(
+    isa: str,
+    x: AnyArray,
+    weight: Array | None,
+    shape: int,
+    centres: Array,
+    whitening: Array,
+    offsets: Array,
+    counts: Array,
+    first: Array,
+    scatter: Array,
+    last: AnyArray | None,
+) -> float: ...
+def burst(
+    isa: str,
+    x: AnyArray,
+    weight: Array | None,
+    shape: int,
+    ridge: Array,
+    steps: int,
+    weights: Array,
+    means: Array,
+    covariances: Array,
+    whitening: Array,
+    constants: Array,
+    penalty: Array,
+    counts: Array,
+    first: Array,
+    scatter: Array,
+    objective: Array,
+) -> tuple[int, int]: ...
+def factors(
+    shape: int, covariances: Array, ridge: Array, whitening: Array, constants: Array, penalty: Array
+) -> int: ...
+def seed_rows(z: Array, weight: Array, candidates: int, uniforms: Array, seeds: AnyArray) -> None: ...
+def lloyd(isa: str, z: Array, weight: Array, max_iter: int, rest: float, centres: Array, labels: AnyArray) -> None: ...
+def exp_nonpositive(isa: str, x: AnyArray, out: AnyArray) -> None: ...
+def column_moments(x: Array, weight: Array | None, mean: Array, squares: Array, low: Array, high: Array) -> float: ...
+def row_keys(x: Array, seed: int, multipliers: AnyArray, keys: AnyArray) -> None: ...
+def labelled_moments(
+    x: Array, weight: Array | None, labels: AnyArray, shape: int, counts: Array, means: Array, scatter: Array
+) -> None: ...
+def rows(
+    isa: str,
+    x: AnyArray,
+    shape: int,
+    centres: Array,
+    whitening: Array,
+    offsets: Array,
+    density: Array | None,
+    responsibilities: Array | None,
+    labels: AnyArray | None,
+) -> None: ...

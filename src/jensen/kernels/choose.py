@@ -1,0 +1,271 @@
+"""Which kernel runs the hot pass: the native one where it was built, for this machine's instruction set, or NumPy.
+
+The choice is made once, at the first pass. ``JENSEN_ISA`` forces one: ``avx512``, ``avx2``, ``base`` (whatever every
+machine of the architecture has), or ``portable`` for NumPy.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
+
+import numpy as np
+
+from jensen.core.block import AnyArray, Array
+from jensen.core.contracts import RowPass
+from jensen.errors import InputError
+from jensen.kernels import portable
+from jensen.kernels.portable import Shape
+
+_SHAPE_CODES = {"full": 0, "tied": 1, "diag": 2, "spherical": 3}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The kernel in use, and why.
+
+    Attributes
+    ----------
+    kernel : {"native", "portable"}
+        C++ or NumPy.
+    isa : str
+        Instruction set of the native kernel; ``""`` for NumPy.
+    reason : str
+        Why this one, in words.
+    available : tuple of str
+        Instruction sets that the native kernel was built for and this machine runs, widest first.
+    module : module or None
+        The native module.
+    """
+
+    kernel: str
+    isa: str
+    reason: str
+    available: tuple[str, ...]
+    module: ModuleType | None
+
+
+@cache
+def choice() -> Choice:
+    """The kernel that passes of this process use.
+
+    Raises
+    ------
+    InputError
+        If ``JENSEN_ISA`` names an instruction set that is not there.
+    """
+    wanted = os.environ.get("JENSEN_ISA", "").strip().lower()
+    try:
+        import jensen.kernels._native as module
+    except ImportError as error:
+        if wanted not in ("", "portable"):
+            raise InputError(
+                f"JENSEN_ISA asks for {wanted!r}, but the native kernel is not there ({error}); "
+                "install Jensen where a C++ compiler is, or unset JENSEN_ISA"
+            ) from None
+        return Choice("portable", "", f"the native kernel was not built ({error})", (), None)
+    available = tuple(module.available())
+    if wanted == "portable":
+        return Choice("portable", "", "JENSEN_ISA asks for it", available, None)
+    if not wanted:
+        return Choice("native", available[0], "the widest that this machine runs", available, module)
+    if wanted not in available:
+        raise InputError(f"JENSEN_ISA must be one of {', '.join((*available, 'portable'))} here, got {wanted!r}")
+    return Choice("native", wanted, "JENSEN_ISA asks for it", available, module)
+
+
+def gaussian_moments(
+    x: AnyArray,
+    weight: Array | None,
+    shape: Shape,
+    centres: Array,
+    whitening: Array,
+    offsets: Array,
+    last: AnyArray | None = None,
+) -> tuple[Array, Array, Array, float]:
+    """E-step and expected moments in one pass; see `jensen.kernels.portable.gaussian_moments`.
+
+    `last` (n,) of int32 is what the native kernel remembers of the rows from pass to pass of one run, -1 at first: with
+    it, components that lie apart are pruned, if that pays. NumPy's kernel leaves it alone.
+    """
+    chosen = choice()
+    if chosen.module is None:
+        return portable.gaussian_moments(x, weight, shape, centres, whitening, offsets)
+    counts, first, scatter = np.zeros(len(centres)), np.zeros(centres.shape), np.zeros(whitening.shape)
+    loglik = chosen.module.moments(
+        chosen.isa, x, weight, _SHAPE_CODES[shape], centres, whitening, offsets, counts, first, scatter, last
+    )
+    return counts, first, scatter, loglik
+
+
+def remembers(shape: Shape, n_components: int, d: int) -> bool:
+    """Whether passes gain by an array `last` that a run keeps between them."""
+    return choice().module is not None and shape in ("full", "tied") and d > 8 and n_components >= 16
+
+
+def gaussian_rows(
+    x: AnyArray, shape: Shape, centres: Array, whitening: Array, offsets: Array, wanted: RowPass
+) -> AnyArray:
+    """What a mixture says of each row; see `jensen.kernels.portable.gaussian_rows`."""
+    chosen = choice()
+    if chosen.module is None:
+        return portable.gaussian_rows(x, shape, centres, whitening, offsets, wanted)
+    n = x.shape[0]
+    density = np.empty((2, n)) if wanted == "density" else None
+    responsibilities = np.empty((n, len(centres))) if wanted == "responsibilities" else None
+    labels = np.empty(n, dtype=np.int64) if wanted == "labels" else None
+    code = _SHAPE_CODES[shape]
+    chosen.module.rows(chosen.isa, x, code, centres, whitening, offsets, density, responsibilities, labels)
+    found = density if density is not None else responsibilities if responsibilities is not None else labels
+    assert found is not None
+    return found
+
+
+def native_factors(
+    shape: Shape, covariances: Array, ridge: Array, n_components: int
+) -> tuple[Array, Array, Array, int] | None:
+    """Whitening factors, constants -d/2 log(2 pi) - log|L_k| and penalties tr(R Sigma_k^-1)/2 of few features.
+
+    A burst takes them from the same code, so that a run goes on from where another ended, bit by bit. The last value
+    is the component that has no Cholesky factor, or -1. None where the kernel or LAPACK does it otherwise.
+    """
+    module = choice().module
+    if module is None or ridge.size > FEW_FEATURES:
+        return None
+    whitening, constants, penalty = np.empty(covariances.shape), np.empty(n_components), np.empty(n_components)
+    failed = module.factors(_SHAPE_CODES[shape], covariances, ridge, whitening, constants, penalty)
+    return whitening, constants, penalty, failed
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianTrail:
+    """Points of consecutive EM steps, the start in front; arrays have the step as first axis.
+
+    Attributes
+    ----------
+    weights, means, covariances, counts, first, scatter : ndarray
+        Parameters, and the moments at them; the weights of the start are not set.
+    objective : ndarray of shape (steps + 1,)
+        Penalised log-likelihoods; the entry of the start is not set.
+    done : int
+        Steps that were taken.
+    failed : int
+        The component whose covariance was not positive definite after `done` steps, or -1.
+    """
+
+    weights: Array
+    means: Array
+    covariances: Array
+    counts: Array
+    first: Array
+    scatter: Array
+    objective: Array
+    done: int
+    failed: int
+
+
+# Beyond these, the numerical work outweighs the calls, and LAPACK does the M-step better.
+FEW_FEATURES = 16
+_BURST_NUMBERS = 1 << 17
+
+
+def gaussian_burst(
+    x: AnyArray,
+    weight: Array | None,
+    shape: Shape,
+    ridge: Array,
+    steps: int,
+    start: tuple[Array, Array, Array, Array, Array],
+) -> GaussianTrail | None:
+    """Many EM steps in one call, for a block so small that the calls cost more than the work.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n, d)
+        All the rows, float64.
+    weight : ndarray of shape (n,) or None
+        Weights of the rows.
+    shape : {"full", "tied", "diag", "spherical"}
+        Which covariances.
+    ridge : ndarray of shape (d,)
+        Diagonal of R.
+    steps : int
+        M-steps, each with the E-step after it.
+    start : tuple of ndarray
+        Means, covariances, and the counts, first moments and scatter at them.
+
+    Returns
+    -------
+    GaussianTrail or None
+        None where there is no native kernel, or the problem is too large to gain by it.
+    """
+    chosen = choice()
+    n_components, d = start[0].shape
+    per_step = 3 * start[1].size + 2 * start[0].size + 5 * n_components
+    if chosen.module is None or d > FEW_FEATURES or per_step * steps > _BURST_NUMBERS or x.dtype != np.float64:
+        return None
+    means, covariances, counts, first, scatter = (np.empty((steps + 1, *array.shape)) for array in start)
+    for array, value in zip((means, covariances, counts, first, scatter), start, strict=True):
+        array[0] = value
+    weights, constants, penalty = (np.empty((steps + 1, n_components)) for _ in range(3))
+    whitening, objective = np.empty(covariances.shape), np.empty(steps + 1)
+    done, failed = chosen.module.burst(
+        chosen.isa, x, weight, _SHAPE_CODES[shape], ridge, steps,
+        weights, means, covariances, whitening, constants, penalty, counts, first, scatter, objective,
+    )  # fmt: skip
+    return GaussianTrail(weights, means, covariances, counts, first, scatter, objective, done, failed)
+
+
+def native_kernels() -> ModuleType | None:
+    """The native module, if it is in use."""
+    return choice().module
+
+
+def native_seeds(z: Array, weight: Array, n_candidates: int, uniforms: Array, n_centres: int) -> AnyArray:
+    """Positions (K,) of rows z (n, d) that seed K centres; the native twin of ``fit.kmeans.seed_rows``."""
+    module, seeds = choice().module, np.empty(n_centres, dtype=np.int64)
+    assert module is not None
+    module.seed_rows(np.ascontiguousarray(z), weight, n_candidates, uniforms, seeds)
+    return seeds
+
+
+def native_lloyd(z: Array, weight: Array, max_iter: int, rest: float, centres: Array) -> AnyArray:
+    """Labels (n,) after Lloyd's iterations from centres (K, d); the native twin of ``fit.kmeans.lloyd``."""
+    chosen, labels = choice(), np.empty(len(z), dtype=np.int64)
+    assert chosen.module is not None
+    chosen.module.lloyd(chosen.isa, np.ascontiguousarray(z), weight, max_iter, rest, centres.copy(), labels)
+    return labels
+
+
+def native_labelled_moments(
+    x: Array, weight: Array | None, labels: AnyArray, shape: Shape, n_components: int
+) -> tuple[Array, Array, Array]:
+    """Counts (K,), means (K, d), and scatter about those means, of labelled rows; labels below 0 are left out.
+
+    A label without rows has 0 for everything.
+    """
+    module, d = choice().module, x.shape[1]
+    assert module is not None
+    counts, means = np.zeros(n_components), np.zeros((n_components, d))
+    scatter = np.zeros(portable.scatter_shape(shape, n_components, d))
+    contiguous, codes = np.ascontiguousarray(x), labels.astype(np.int64)
+    module.labelled_moments(contiguous, weight, codes, _SHAPE_CODES[shape], counts, means, scatter)
+    return counts, means, scatter
+
+
+def native_column_moments(x: Array, weight: Array | None) -> tuple[float, Array, Array, Array, Array]:
+    """Sum of the weights, and each column's mean, squares about it, and extremes, over rows of positive weight."""
+    module, d = choice().module, x.shape[1]
+    assert module is not None
+    mean, squares, low, high = np.empty((4, d))
+    return module.column_moments(x, weight, mean, squares, low, high), mean, squares, low, high
+
+
+def native_row_keys(x: Array, seed: int, multipliers: AnyArray) -> AnyArray:
+    """The native twin of ``numerics.order.row_keys``."""
+    module, keys = choice().module, np.empty(len(x), dtype=np.uint64)
+    assert module is not None
+    module.row_keys(x, seed, multipliers, keys)
+    return keys

@@ -1,0 +1,198 @@
+// Log joint densities of a sub-block, component by component, and the responsibilities that they give.
+#pragma once
+
+#include "workspace.hpp"
+
+namespace JENSEN_ISA {
+
+template <class T, int D, int R>
+void joint_small(const Workspace<T>& w, int k, const T* factor, int filled) {
+    constexpr int L = kLanes<T>;
+    const T* centre = w.centre + static_cast<int64_t>(k) * w.padded;
+    const T offset = w.offset[k];
+    T* joint = w.joint + static_cast<int64_t>(k) * w.ld;
+    for (int i = 0; i < filled; i += R * L) {
+        Vec<T> c[R][D], q[R];
+#pragma GCC unroll 8
+        for (int j = 0; j < D; ++j)
+#pragma GCC unroll 4
+            for (int r = 0; r < R; ++r) c[r][j] = load(w.xt + j * w.ld + i + r * L) - centre[j];
+        int p = 0;
+#pragma GCC unroll 4
+        for (int r = 0; r < R; ++r) q[r] = splat(offset);
+#pragma GCC unroll 8
+        for (int j = 0; j < D; ++j) {
+            Vec<T> z[R];
+#pragma GCC unroll 4
+            for (int r = 0; r < R; ++r) z[r] = c[r][0] * factor[p];
+            ++p;
+#pragma GCC unroll 8
+            for (int l = 1; l <= j; ++l, ++p)
+#pragma GCC unroll 4
+                for (int r = 0; r < R; ++r) z[r] += c[r][l] * factor[p];
+#pragma GCC unroll 4
+            for (int r = 0; r < R; ++r) q[r] -= z[r] * z[r];
+        }
+#pragma GCC unroll 4
+        for (int r = 0; r < R; ++r) {
+            store(joint + i + r * L, q[r]);
+            store(w.best + i + r * L, vmax<T>(load(w.best + i + r * L), q[r]));
+        }
+    }
+}
+
+template <class T>
+void joint_tiles(const Workspace<T>& w, int k, const T* factor, int filled) {
+    constexpr int L = kLanes<T>, R = kStrip;
+    const T* centre = w.centre + static_cast<int64_t>(k) * w.padded;
+    T* joint = w.joint + static_cast<int64_t>(k) * w.ld;
+    const int padded = w.padded;
+    for (int i = 0; i < filled; i += R * L) {
+        T* c = w.centred;  // (padded, R * L), small enough for the first-level cache
+        for (int j = 0; j < padded; ++j)
+            for (int r = 0; r < R; ++r)
+                store(c + (j * R + r) * L, load(w.xt + j * w.ld + i + r * L) - centre[j]);
+        Vec<T> q[R];
+        for (int r = 0; r < R; ++r) q[r] = splat(w.offset[k]);
+        const T* f = factor;
+        for (int j0 = 0; j0 < padded; j0 += kTile) {
+            Vec<T> z[kTile][R] = {};
+            const T* cj = c;
+            for (int j = 0; j < j0; ++j, f += kTile, cj += R * L) {
+#pragma GCC unroll 4
+                for (int r = 0; r < R; ++r) {
+                    const Vec<T> cr = load(cj + r * L);
+#pragma GCC unroll 4
+                    for (int t = 0; t < kTile; ++t) z[t][r] += cr * f[t];
+                }
+            }
+#pragma GCC unroll 4
+            for (int u = 0; u < kTile; ++u, f += kTile, cj += R * L) {
+#pragma GCC unroll 4
+                for (int r = 0; r < R; ++r) {
+                    const Vec<T> cr = load(cj + r * L);
+#pragma GCC unroll 4
+                    for (int t = u; t < kTile; ++t) z[t][r] += cr * f[t];
+                }
+            }
+#pragma GCC unroll 4
+            for (int t = 0; t < kTile; ++t)
+#pragma GCC unroll 4
+                for (int r = 0; r < R; ++r) q[r] -= z[t][r] * z[t][r];
+        }
+        for (int r = 0; r < R; ++r) {
+            store(joint + i + r * L, q[r]);
+            store(w.best + i + r * L, vmax<T>(load(w.best + i + r * L), q[r]));
+        }
+    }
+}
+
+template <class T>
+void joint_diagonal(const Workspace<T>& w, int k, const T* factor, bool spherical, int filled) {
+    constexpr int L = kLanes<T>, R = kStrip;
+    const int d = w.d;
+    const T* centre = w.centre + static_cast<int64_t>(k) * w.padded;
+    T* joint = w.joint + static_cast<int64_t>(k) * w.ld;
+    for (int i = 0; i < filled; i += R * L) {
+        Vec<T> q[R] = {};
+        for (int j = 0; j < d; ++j) {
+            const T square = spherical ? T(1) : factor[j];
+#pragma GCC unroll 4
+            for (int r = 0; r < R; ++r) {
+                const Vec<T> c = load(w.xt + j * w.ld + i + r * L) - centre[j];
+                q[r] += (c * square) * c;
+            }
+        }
+        const T scale = spherical ? factor[0] : T(1);
+#pragma GCC unroll 4
+        for (int r = 0; r < R; ++r) {
+            const Vec<T> value = w.offset[k] - q[r] * scale;
+            store(joint + i + r * L, value);
+            store(w.best + i + r * L, vmax<T>(load(w.best + i + r * L), value));
+        }
+    }
+}
+
+// ---------------------------------------------------------------------------------------------- responsibilities
+
+// Turn joint densities into weighted responsibilities; the sum of the weighted log-likelihoods comes back.
+template <class T>
+double normalise(Workspace<T>& w, int filled, bool weighted, bool labelled = false) {
+    constexpr int L = kLanes<T>;
+    double loglik = 0.0;
+    // Sums lie between 1 and K: a product of this many stays in range, and one logarithm serves them all.
+    int bits = 1;
+    while ((1 << bits) <= w.K) ++bits;
+    const int per_log = (sizeof(T) == sizeof(double) ? 1000 : 120) / bits;
+    Vec<T> product = splat(T(1)), peak = {};
+    int held = 0;
+    for (int i = 0; i < filled; i += L) {
+        const Vec<T> best = load(w.best + i);
+        Vec<T> total = {};
+        T* p = w.joint + i;
+        if (labelled) {
+            BitsVec<T> label = {};
+            for (int k = 0; k < w.K; ++k) {
+                label = load(p + static_cast<int64_t>(k) * w.ld) == best ? splat<typename Traits<T>::Bits>(k) : label;
+            }
+            for (int l = 0; l < L; ++l) w.label[i + l] = static_cast<int32_t>(label[l]);
+        }
+        for (int k = 0; k < w.K; ++k, p += w.ld) {
+            const Vec<T> e = exp_nonpositive(load(p) - best);
+            store(p, e);
+            total += e;
+        }
+        total = or_one<T>(total);
+        Vec<T> scale = reciprocal(total);
+        if (weighted) {
+            const Vec<T> weight = load(w.row_weight + i);
+            scale *= weight;
+            for (int l = 0; l < L; ++l) {
+                if (weight[l] != 0) {
+                    loglik += static_cast<double>(weight[l]) *
+                              (static_cast<double>(best[l]) + log_scalar(static_cast<double>(total[l])));
+                }
+            }
+        } else {
+            peak += best;
+            product *= total;
+            if (++held == per_log) {
+                for (int l = 0; l < L; ++l) loglik += log_scalar(static_cast<double>(product[l]));
+                product = splat(T(1));
+                held = 0;
+            }
+        }
+        store(w.total + i, scale);
+        p = w.joint + i;
+        for (int k = 0; k < w.K; ++k, p += w.ld) store(p, load(p) * scale);
+    }
+    for (int l = 0; l < L; ++l) loglik += log_scalar(static_cast<double>(product[l])) + static_cast<double>(peak[l]);
+    return loglik;
+}
+
+template <class T>
+void joint_all(const Task<T>& task, Workspace<T>& w, int filled) {
+    const Vec<T> lowest = splat(static_cast<T>(sizeof(T) == sizeof(double) ? -1e300 : -1e38));
+    for (int i = 0; i < filled; i += kLanes<T>) store(w.best + i, lowest);
+    for (int k = 0; k < w.K; ++k) {
+        const T* factor = w.factor + (task.shape == Shape::tied ? 0 : k * w.factor_size);
+        if (task.shape == Shape::diag || task.shape == Shape::spherical) {
+            joint_diagonal<T>(w, k, factor, task.shape == Shape::spherical, filled);
+            continue;
+        }
+        constexpr int R4 = kRegisters >= 32 ? 4 : 2, R2 = kRegisters >= 32 ? 2 : 1;
+        switch (w.d) {
+            case 1: joint_small<T, 1, R4>(w, k, factor, filled); break;
+            case 2: joint_small<T, 2, R4>(w, k, factor, filled); break;
+            case 3: joint_small<T, 3, R4>(w, k, factor, filled); break;
+            case 4: joint_small<T, 4, R4>(w, k, factor, filled); break;
+            case 5: joint_small<T, 5, R2>(w, k, factor, filled); break;
+            case 6: joint_small<T, 6, R2>(w, k, factor, filled); break;
+            case 7: joint_small<T, 7, R2>(w, k, factor, filled); break;
+            case 8: joint_small<T, 8, R2>(w, k, factor, filled); break;
+            default: joint_tiles<T>(w, k, factor, filled);
+        }
+    }
+}
+
+}  // namespace JENSEN_ISA

@@ -1,0 +1,319 @@
+// The Python module: checks nothing but types and contiguity, holds no state, and runs without the GIL.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <memory>
+#include <new>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "dispatch.hpp"
+#include "starts.hpp"
+#include "update.hpp"
+
+namespace nb = nanobind;
+using jensen::Kernels;
+using jensen::Rows;
+using jensen::Shape;
+using jensen::Task;
+
+namespace {
+
+template <class T>
+using Matrix = nb::ndarray<const T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Input = nb::ndarray<const double, nb::c_contig, nb::device::cpu>;
+using Output = nb::ndarray<double, nb::c_contig, nb::device::cpu>;
+using Labels = nb::ndarray<int64_t, nb::c_contig, nb::device::cpu>;
+using Memory = nb::ndarray<int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+// Scratch that is aligned to a cache line and freed by itself.
+class Scratch {
+  public:
+    explicit Scratch(size_t size) : pointer_(::operator new(size, std::align_val_t(64))) {}
+    ~Scratch() { ::operator delete(pointer_, std::align_val_t(64)); }
+    Scratch(const Scratch&) = delete;
+    Scratch& operator=(const Scratch&) = delete;
+    void* get() const { return pointer_; }
+
+  private:
+    void* pointer_;
+};
+
+const Kernels& kernels_named(const std::string& name) {
+    const Kernels* found = jensen::find_kernels(name.c_str());
+    if (!found) throw std::invalid_argument("this machine does not run the instruction set '" + name + "'");
+    return *found;
+}
+
+template <class T>
+Task<T> make_task(const Matrix<T>& x, int shape, const Input& centres, const Input& whitening, const Input& offsets) {
+    if (centres.ndim() != 2 || centres.shape(0) == 0 || x.shape(1) == 0) {
+        throw std::invalid_argument("a pass needs centres (K, d) and rows (n, d)");
+    }
+    Task<T> task;
+    task.n = static_cast<int64_t>(x.shape(0));
+    task.d = static_cast<int>(x.shape(1));
+    task.K = static_cast<int>(centres.shape(0));
+    task.shape = static_cast<Shape>(shape);
+    task.x = x.data();
+    task.centres = centres.data();
+    task.whitening = whitening.data();
+    task.offsets = offsets.data();
+    const size_t k = task.K, d = task.d;
+    const size_t sizes[] = {k * d * d, d * d, k * d, k};
+    if (shape < 0 || shape > 3 || centres.size() != k * d || whitening.size() != sizes[shape] || offsets.size() != k) {
+        throw std::invalid_argument("arrays of the pass do not fit one another");
+    }
+    return task;
+}
+
+template <class T>
+double moments(const std::string& isa, const Matrix<T>& x, const std::optional<Input>& weight, int shape,
+               const Input& centres, const Input& whitening, const Input& offsets, const Output& counts,
+               const Output& first, const Output& scatter, const std::optional<Memory>& last) {
+    const Kernels& kernels = kernels_named(isa);
+    Task<T> task = make_task<T>(x, shape, centres, whitening, offsets);
+    if ((weight && weight->size() != x.shape(0)) || counts.size() != offsets.size() ||
+        first.size() != centres.size() || scatter.size() != whitening.size()) {
+        throw std::invalid_argument("arrays of the pass do not fit one another");
+    }
+    task.weight = weight ? weight->data() : nullptr;
+    task.counts = counts.data();
+    task.first = first.data();
+    task.scatter = scatter.data();
+    std::vector<int32_t> order, starts;
+    if (last) {
+        if (last->size() != x.shape(0)) throw std::invalid_argument("arrays of the pass do not fit one another");
+        for (size_t i = 0; i < last->size(); ++i) {
+            const int32_t component = last->data()[i], lowest = last->data()[0] >= 0 ? 0 : -2;
+            if (component < lowest || component >= task.K) throw std::invalid_argument("no such component");
+        }
+        order.resize(x.shape(0));
+        starts.resize(task.K + 1);
+        task.last = last->data();
+        task.order = order.data();
+        task.starts = starts.data();
+    }
+    nb::gil_scoped_release release;
+    if constexpr (sizeof(T) == sizeof(double)) {
+        Scratch scratch(kernels.scratch_double(task.d, task.K, task.shape));
+        kernels.moments_double(task, scratch.get());
+    } else {
+        Scratch scratch(kernels.scratch_float(task.d, task.K, task.shape));
+        kernels.moments_float(task, scratch.get());
+    }
+    return task.loglik;
+}
+
+template <class T>
+void rows(const std::string& isa, const Matrix<T>& x, int shape, const Input& centres, const Input& whitening,
+          const Input& offsets, const std::optional<Output>& density, const std::optional<Output>& responsibilities,
+          const std::optional<Labels>& labels) {
+    const Kernels& kernels = kernels_named(isa);
+    const Task<T> task = make_task<T>(x, shape, centres, whitening, offsets);
+    const size_t n = x.shape(0);
+    if ((density && density->size() != 2 * n) || (responsibilities && responsibilities->size() != n * offsets.size()) ||
+        (labels && labels->size() != n)) {
+        throw std::invalid_argument("arrays of the pass do not fit one another");
+    }
+    Rows out;
+    out.loglik = density ? density->data() : nullptr;
+    out.peak = density ? density->data() + n : nullptr;
+    out.responsibilities = responsibilities ? responsibilities->data() : nullptr;
+    out.labels = labels ? labels->data() : nullptr;
+    nb::gil_scoped_release release;
+    if constexpr (sizeof(T) == sizeof(double)) {
+        Scratch scratch(kernels.scratch_double(task.d, task.K, task.shape));
+        kernels.rows_double(task, out, scratch.get());
+    } else {
+        Scratch scratch(kernels.scratch_float(task.d, task.K, task.shape));
+        kernels.rows_float(task, out, scratch.get());
+    }
+}
+
+// Check that an array holds at least `size` numbers.
+template <class Array>
+auto* data_of(const Array& array, size_t size) {
+    if (array.size() < size) throw std::invalid_argument("arrays of the pass do not fit one another");
+    return array.data();
+}
+
+std::tuple<int, int> burst(const std::string& isa, const Matrix<double>& x, const std::optional<Input>& weight,
+                           int shape, const Input& ridge, int steps, const Output& weights, const Output& means,
+                           const Output& covariances, const Output& whitening, const Output& constants,
+                           const Output& penalty, const Output& counts, const Output& first, const Output& scatter,
+                           const Output& objective) {
+    const Kernels& kernels = kernels_named(isa);
+    if (means.ndim() != 3 || shape < 0 || shape > 3 || steps < 0) {
+        throw std::invalid_argument("arrays of the pass do not fit one another");
+    }
+    Task<double> task;
+    task.n = static_cast<int64_t>(x.shape(0));
+    task.d = static_cast<int>(x.shape(1));
+    task.K = static_cast<int>(means.shape(1));
+    task.shape = static_cast<Shape>(shape);
+    task.x = x.data();
+    task.weight = weight ? data_of(*weight, x.shape(0)) : nullptr;
+    const size_t k = task.K, d = task.d, room = static_cast<size_t>(steps) + 1;
+    const size_t sizes[] = {k * d * d, d * d, k * d, k};
+    const size_t size = sizes[shape];
+    jensen::Trail trail;
+    trail.mixture = {data_of(weights, room * k),          data_of(means, room * k * d),
+                     data_of(covariances, room * size), data_of(whitening, room * size),
+                     data_of(constants, room * k),      data_of(penalty, room * k)};
+    trail.counts = data_of(counts, room * k);
+    trail.first = data_of(first, room * k * d);
+    trail.scatter = data_of(scatter, room * size);
+    trail.objective = data_of(objective, room);
+    const double* r = data_of(ridge, d);
+    int failed = -1;
+    nb::gil_scoped_release release;
+    const int done = jensen::burst(kernels, task, r, steps, trail, &failed);
+    return {done, failed};
+}
+
+int factors(int shape, const Input& covariances, const Input& ridge, const Output& whitening, const Output& constants,
+            const Output& penalty) {
+    const size_t k = constants.size(), d = ridge.size();
+    const size_t sizes[] = {k * d * d, d * d, k * d, k};
+    if (shape < 0 || shape > 3 || covariances.size() != sizes[shape]) {
+        throw std::invalid_argument("arrays of the pass do not fit one another");
+    }
+    std::vector<double> scratch(jensen::maximize_scratch(static_cast<int>(k), static_cast<int>(d)));
+    // `factors` reads the covariances and leaves them alone.
+    const jensen::Mixture mixture{nullptr, nullptr, const_cast<double*>(covariances.data()),
+                                  data_of(whitening, sizes[shape]), constants.data(), data_of(penalty, k)};
+    return jensen::factors(static_cast<Shape>(shape), static_cast<int>(k), static_cast<int>(d), ridge.data(), mixture,
+                           scratch.data());
+}
+
+void seed_rows(const Matrix<double>& z, const Input& weight, int candidates, const Input& uniforms,
+               const Labels& seeds) {
+    const size_t n = z.shape(0), K = seeds.size();
+    if (n == 0 || K == 0 || candidates < 1) throw std::invalid_argument("seeds need rows, centres and candidates");
+    const double* w = data_of(weight, n);
+    const double* u = data_of(uniforms, 1 + (K - 1) * candidates);
+    nb::gil_scoped_release release;
+    jensen::seed_rows(z.data(), w, static_cast<int64_t>(n), static_cast<int>(z.shape(1)), static_cast<int>(K),
+                      candidates, u, seeds.data());
+}
+
+void lloyd(const std::string& isa, const Matrix<double>& z, const Input& weight, int max_iter, double rest,
+           const Output& centres, const Labels& labels) {
+    const Kernels& kernels = kernels_named(isa);
+    const size_t n = z.shape(0), d = z.shape(1);
+    if (n == 0 || d == 0 || centres.size() == 0 || centres.size() % d != 0) {
+        throw std::invalid_argument("arrays of the pass do not fit one another");
+    }
+    const double* w = data_of(weight, n);
+    int64_t* out = data_of(labels, n);
+    nb::gil_scoped_release release;
+    jensen::lloyd(kernels, z.data(), w, static_cast<int64_t>(n), static_cast<int>(d),
+                  static_cast<int>(centres.size() / d), max_iter, rest, centres.data(), out);
+}
+
+void labelled_moments(const Matrix<double>& x, const std::optional<Input>& weight,
+                      const nb::ndarray<const int64_t, nb::c_contig, nb::device::cpu>& labels, int shape,
+                      const Output& counts, const Output& means, const Output& scatter) {
+    const size_t n = x.shape(0), d = x.shape(1), K = counts.size();
+    const size_t sizes[] = {K * d * d, d * d, K * d, K};
+    if (shape < 0 || shape > 3) throw std::invalid_argument("arrays of the pass do not fit one another");
+    const double* w = weight ? data_of(*weight, n) : nullptr;
+    const int64_t* l = data_of(labels, n);
+    double *c = counts.data(), *m = data_of(means, K * d), *s = data_of(scatter, sizes[shape]);
+    for (size_t i = 0; i < n; ++i) {
+        if (l[i] >= static_cast<int64_t>(K)) throw std::invalid_argument("a label is too large");
+    }
+    nb::gil_scoped_release release;
+    jensen::labelled_moments(x.data(), w, l, static_cast<int64_t>(n), static_cast<int>(d), static_cast<int>(K),
+                             static_cast<Shape>(shape), c, m, s);
+}
+
+template <class T>
+using Numbers = nb::ndarray<T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+// The vector exp by itself, for its tests.
+template <class T>
+void exp_nonpositive(const std::string& isa, const Numbers<const T>& x, const Numbers<T>& out) {
+    const Kernels& kernels = kernels_named(isa);
+    const size_t n = x.size();
+    T* to = data_of(out, n);
+    if constexpr (sizeof(T) == sizeof(double)) kernels.exp_double(x.data(), to, static_cast<int64_t>(n));
+    else kernels.exp_float(x.data(), to, static_cast<int64_t>(n));
+}
+
+double column_moments(const Matrix<double>& x, const std::optional<Input>& weight, const Output& mean,
+                      const Output& squares, const Output& low, const Output& high) {
+    const size_t n = x.shape(0), d = x.shape(1);
+    const double* w = weight ? data_of(*weight, n) : nullptr;
+    double *m = data_of(mean, d), *s = data_of(squares, d), *l = data_of(low, d), *h = data_of(high, d);
+    nb::gil_scoped_release release;
+    return jensen::column_moments(x.data(), w, static_cast<int64_t>(n), static_cast<int>(d), m, s, l, h);
+}
+
+void row_keys(const Matrix<double>& x, uint64_t seed,
+              const nb::ndarray<const uint64_t, nb::c_contig, nb::device::cpu>& multipliers,
+              const nb::ndarray<uint64_t, nb::c_contig, nb::device::cpu>& keys) {
+    const size_t n = x.shape(0), d = x.shape(1);
+    const uint64_t* m = data_of(multipliers, d);
+    uint64_t* k = data_of(keys, n);
+    nb::gil_scoped_release release;
+    jensen::row_keys(x.data(), static_cast<int64_t>(n), static_cast<int>(d), seed, m, k);
+}
+
+std::vector<std::string> available() {
+    std::vector<std::string> names;
+    for (const char* const* name = jensen::compiled_names(); *name; ++name) {
+        if (jensen::find_kernels(*name)) names.emplace_back(*name);
+    }
+    return names;
+}
+
+}  // namespace
+
+NB_MODULE(_native, m) {
+    m.doc() = "Fused passes of Gaussian mixtures over blocks of rows.";
+    m.def("available", &available, "Instruction sets that were compiled in and that this machine runs, widest first.");
+    m.def("moments", &moments<double>, nb::arg("isa"), nb::arg("x").noconvert(), nb::arg("weight").none(),
+          nb::arg("shape"), nb::arg("centres"), nb::arg("whitening"), nb::arg("offsets"), nb::arg("counts").noconvert(),
+          nb::arg("first").noconvert(), nb::arg("scatter").noconvert(), nb::arg("last").none().noconvert());
+    m.def("moments", &moments<float>, nb::arg("isa"), nb::arg("x").noconvert(), nb::arg("weight").none(),
+          nb::arg("shape"), nb::arg("centres"), nb::arg("whitening"), nb::arg("offsets"), nb::arg("counts").noconvert(),
+          nb::arg("first").noconvert(), nb::arg("scatter").noconvert(), nb::arg("last").none().noconvert());
+    m.def("burst", &burst, nb::arg("isa"), nb::arg("x").noconvert(), nb::arg("weight").none(), nb::arg("shape"),
+          nb::arg("ridge"), nb::arg("steps"), nb::arg("weights").noconvert(), nb::arg("means").noconvert(),
+          nb::arg("covariances").noconvert(), nb::arg("whitening").noconvert(), nb::arg("constants").noconvert(),
+          nb::arg("penalty").noconvert(), nb::arg("counts").noconvert(), nb::arg("first").noconvert(),
+          nb::arg("scatter").noconvert(), nb::arg("objective").noconvert());
+    m.def("factors", &factors, nb::arg("shape"), nb::arg("covariances"), nb::arg("ridge"),
+          nb::arg("whitening").noconvert(), nb::arg("constants").noconvert(), nb::arg("penalty").noconvert());
+    m.def("seed_rows", &seed_rows, nb::arg("z").noconvert(), nb::arg("weight"), nb::arg("candidates"),
+          nb::arg("uniforms"), nb::arg("seeds").noconvert());
+    m.def("lloyd", &lloyd, nb::arg("isa"), nb::arg("z").noconvert(), nb::arg("weight"), nb::arg("max_iter"),
+          nb::arg("rest"), nb::arg("centres").noconvert(), nb::arg("labels").noconvert());
+    m.def("column_moments", &column_moments, nb::arg("x").noconvert(), nb::arg("weight").none(),
+          nb::arg("mean").noconvert(), nb::arg("squares").noconvert(), nb::arg("low").noconvert(),
+          nb::arg("high").noconvert());
+    m.def("row_keys", &row_keys, nb::arg("x").noconvert(), nb::arg("seed"), nb::arg("multipliers"),
+          nb::arg("keys").noconvert());
+    m.def("labelled_moments", &labelled_moments, nb::arg("x").noconvert(), nb::arg("weight").none(),
+          nb::arg("labels"), nb::arg("shape"), nb::arg("counts").noconvert(), nb::arg("means").noconvert(),
+          nb::arg("scatter").noconvert());
+    m.def("exp_nonpositive", &exp_nonpositive<double>, nb::arg("isa"), nb::arg("x").noconvert(),
+          nb::arg("out").noconvert());
+    m.def("exp_nonpositive", &exp_nonpositive<float>, nb::arg("isa"), nb::arg("x").noconvert(),
+          nb::arg("out").noconvert());
+    m.def("rows", &rows<double>, nb::arg("isa"), nb::arg("x").noconvert(), nb::arg("shape"), nb::arg("centres"),
+          nb::arg("whitening"), nb::arg("offsets"), nb::arg("density").none().noconvert(),
+          nb::arg("responsibilities").none().noconvert(), nb::arg("labels").none().noconvert());
+    m.def("rows", &rows<float>, nb::arg("isa"), nb::arg("x").noconvert(), nb::arg("shape"), nb::arg("centres"),
+          nb::arg("whitening"), nb::arg("offsets"), nb::arg("density").none().noconvert(),
+          nb::arg("responsibilities").none().noconvert(), nb::arg("labels").none().noconvert());
+}

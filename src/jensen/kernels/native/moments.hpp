@@ -1,0 +1,237 @@
+// Weighted moments of a sub-block about the centres of its components.
+#pragma once
+
+#include "workspace.hpp"
+
+namespace JENSEN_ISA {
+
+// Rows [begin, end) of the triangle whose accumulators fit the registers.
+constexpr int range_end(int begin, int d) {
+    int end = begin, used = 2;
+    while (end < d && used + (end + 2) + 2 <= kRegisters) {
+        used += (end + 2) + 1;
+        ++end;
+    }
+    return end > begin ? end : begin + 1;
+}
+
+template <class T>
+JENSEN_INLINE void add_lanes(double* lanes, Vec<T> v) {
+    if constexpr (sizeof(T) == sizeof(double)) {
+        store(lanes, load(lanes) + v);
+    } else {
+        constexpr int half = kLanes<T> / 2;
+        store(lanes, load(lanes) + __builtin_convertvector(low_half(v), Vec<double>));
+        store(lanes + half, load(lanes + half) + __builtin_convertvector(high_half(v), Vec<double>));
+    }
+}
+
+// Accumulators of a component: d(d+1)/2 of the scatter by rows, d first moments, the count.
+template <class T, int D, int Begin, int End>
+void moments_range(const Workspace<T>& w, int k, int filled, double* lanes) {
+    constexpr int L = kLanes<T>;
+    constexpr int N = End - Begin;
+    const T* centre = w.centre + static_cast<int64_t>(k) * w.padded;
+    const T* resp = w.joint + static_cast<int64_t>(k) * w.ld;
+    Vec<T> s[N][End] = {}, f[N] = {}, count = {};
+    for (int i = 0; i < filled; i += L) {
+        const Vec<T> r = load(resp + i);
+        Vec<T> c[N], rc[N];
+#pragma GCC unroll 8
+        for (int a = 0; a < N; ++a) {
+            c[a] = load(w.xt + (Begin + a) * w.ld + i) - centre[Begin + a];
+            rc[a] = r * c[a];
+            f[a] += rc[a];
+        }
+        if (Begin == 0) count += r;
+#pragma GCC unroll 8
+        for (int j = 0; j < Begin; ++j) {
+            const Vec<T> cj = load(w.xt + j * w.ld + i) - centre[j];
+#pragma GCC unroll 8
+            for (int a = 0; a < N; ++a) s[a][j] += rc[a] * cj;
+        }
+#pragma GCC unroll 8
+        for (int a = 0; a < N; ++a)
+#pragma GCC unroll 8
+            for (int j = Begin; j <= Begin + a; ++j) s[a][j] += rc[a] * c[j - Begin];
+    }
+    double* out = lanes + static_cast<int64_t>(Begin) * (Begin + 1) / 2 * L;
+#pragma GCC unroll 8
+    for (int a = 0; a < N; ++a)
+#pragma GCC unroll 8
+        for (int j = 0; j <= Begin + a; ++j, out += L) add_lanes<T>(out, s[a][j]);
+#pragma GCC unroll 8
+    for (int a = 0; a < N; ++a) add_lanes<T>(lanes + (D * (D + 1) / 2 + Begin + a) * L, f[a]);
+    if (Begin == 0) add_lanes<T>(lanes + (D * (D + 1) / 2 + D) * L, count);
+    if constexpr (End < D) moments_range<T, D, End, range_end(End, D)>(w, k, filled, lanes);
+}
+
+// Sum over the rows of (rc_a c_b) for a 4 x 4 tile; on the diagonal tile only b <= a is wanted.
+template <class T, bool Diagonal>
+void scatter_tile(const T* rc, const T* c, int rows, int filled, T out[kTile][kTile]) {
+    constexpr int L = kLanes<T>;
+    Vec<T> s[kTile][kTile] = {};
+    for (int i = 0; i < filled; i += L) {
+        Vec<T> a[kTile];
+#pragma GCC unroll 4
+        for (int t = 0; t < kTile; ++t) a[t] = load(rc + t * rows + i);
+#pragma GCC unroll 4
+        for (int u = 0; u < kTile; ++u) {
+            const Vec<T> b = load(c + u * rows + i);
+#pragma GCC unroll 4
+            for (int t = Diagonal ? u : 0; t < kTile; ++t) s[t][u] += a[t] * b;
+        }
+    }
+#pragma GCC unroll 4
+    for (int t = 0; t < kTile; ++t) sum_four(s[t][0], s[t][1], s[t][2], s[t][3], out[t]);
+}
+
+// Add the scatter of the `filled` rows in `scaled` and `centred` to component k's.
+template <class T>
+void add_scatter(const Task<T>& task, const Workspace<T>& w, int k, int filled) {
+    const int d = w.d, ld = w.ld;
+    double* scatter = task.scatter + (task.shape == Shape::tied ? 0 : static_cast<int64_t>(k) * d * d);
+    T tile[kTile][kTile];
+    for (int a = 0; a < d; a += kTile) {
+        for (int b = 0; b <= a; b += kTile) {
+            if (a == b) {
+                scatter_tile<T, true>(w.scaled + a * ld, w.centred + b * ld, ld, filled, tile);
+            } else {
+                scatter_tile<T, false>(w.scaled + a * ld, w.centred + b * ld, ld, filled, tile);
+            }
+            for (int t = 0; t < kTile && a + t < d; ++t) {
+                for (int u = 0; u < kTile && b + u <= a + t; ++u) {
+                    scatter[static_cast<int64_t>(a + t) * d + b + u] += static_cast<double>(tile[t][u]);
+                }
+            }
+        }
+    }
+}
+
+template <class T>
+void moments_tiles(const Task<T>& task, const Workspace<T>& w, int k, int filled) {
+    constexpr int L = kLanes<T>;
+    const int d = w.d, ld = w.ld, padded = w.padded;
+    const T* centre = w.centre + static_cast<int64_t>(k) * w.padded;
+    const T* resp = w.joint + static_cast<int64_t>(k) * ld;
+    Vec<T> count = {};
+    for (int i = 0; i < filled; i += L) count += load(resp + i);
+    task.counts[k] += static_cast<double>(sum<T>(count));
+    for (int j0 = 0; j0 < padded; j0 += kTile) {
+        Vec<T> f[kTile] = {};
+        for (int i = 0; i < filled; i += L) {
+            const Vec<T> r = load(resp + i);
+#pragma GCC unroll 4
+            for (int t = 0; t < kTile; ++t) {
+                // Features beyond the last are zeros in xt, and have the centre 0.
+                const Vec<T> c = load(w.xt + (j0 + t) * ld + i) - centre[j0 + t];
+                const Vec<T> rc = r * c;
+                store(w.centred + (j0 + t) * ld + i, c);
+                store(w.scaled + (j0 + t) * ld + i, rc);
+                f[t] += rc;
+            }
+        }
+        T sums[kTile];
+        sum_four(f[0], f[1], f[2], f[3], sums);
+        for (int t = 0; t < kTile && j0 + t < d; ++t) {
+            task.first[static_cast<int64_t>(k) * d + j0 + t] += static_cast<double>(sums[t]);
+        }
+    }
+    add_scatter<T>(task, w, k, filled);
+}
+
+template <class T>
+void moments_diagonal(const Task<T>& task, const Workspace<T>& w, int k, int filled) {
+    constexpr int L = kLanes<T>;
+    const int d = w.d, ld = w.ld;
+    const T* centre = w.centre + static_cast<int64_t>(k) * w.padded;
+    const T* resp = w.joint + static_cast<int64_t>(k) * ld;
+    Vec<T> count = {};
+    for (int i = 0; i < filled; i += L) count += load(resp + i);
+    task.counts[k] += static_cast<double>(sum<T>(count));
+    double trace = 0.0;
+    for (int j0 = 0; j0 < d; j0 += kTile) {
+        Vec<T> f[kTile] = {}, s[kTile] = {};
+        const int width = d - j0 < kTile ? d - j0 : kTile;
+        if (width == kTile) {
+            for (int i = 0; i < filled; i += L) {
+                const Vec<T> r = load(resp + i);
+#pragma GCC unroll 4
+                for (int t = 0; t < kTile; ++t) {
+                    const Vec<T> c = load(w.xt + (j0 + t) * ld + i) - centre[j0 + t];
+                    const Vec<T> rc = r * c;
+                    f[t] += rc;
+                    s[t] += rc * c;
+                }
+            }
+        } else {
+            for (int t = 0; t < width; ++t) {
+                for (int i = 0; i < filled; i += L) {
+                    const Vec<T> c = load(w.xt + (j0 + t) * ld + i) - centre[j0 + t];
+                    const Vec<T> rc = load(resp + i) * c;
+                    f[t] += rc;
+                    s[t] += rc * c;
+                }
+            }
+        }
+        for (int t = 0; t < width; ++t) {
+            task.first[static_cast<int64_t>(k) * d + j0 + t] += static_cast<double>(sum<T>(f[t]));
+            const double square = static_cast<double>(sum<T>(s[t]));
+            if (task.shape == Shape::diag) task.scatter[static_cast<int64_t>(k) * d + j0 + t] += square;
+            trace += square;
+        }
+    }
+    if (task.shape == Shape::spherical) task.scatter[k] += trace;
+}
+
+template <class T>
+void moments_all(const Task<T>& task, Workspace<T>& w, int filled) {
+    for (int k = 0; k < w.K; ++k) {
+        if (task.shape == Shape::diag || task.shape == Shape::spherical) {
+            moments_diagonal<T>(task, w, k, filled);
+            continue;
+        }
+        double* lanes = w.lanes + static_cast<int64_t>(k) * accumulators(w.d) * kLanes<T>;
+        switch (w.d) {
+            case 1: moments_range<T, 1, 0, range_end(0, 1)>(w, k, filled, lanes); break;
+            case 2: moments_range<T, 2, 0, range_end(0, 2)>(w, k, filled, lanes); break;
+            case 3: moments_range<T, 3, 0, range_end(0, 3)>(w, k, filled, lanes); break;
+            case 4: moments_range<T, 4, 0, range_end(0, 4)>(w, k, filled, lanes); break;
+            case 5: moments_range<T, 5, 0, range_end(0, 5)>(w, k, filled, lanes); break;
+            case 6: moments_range<T, 6, 0, range_end(0, 6)>(w, k, filled, lanes); break;
+            case 7: moments_range<T, 7, 0, range_end(0, 7)>(w, k, filled, lanes); break;
+            case 8: moments_range<T, 8, 0, range_end(0, 8)>(w, k, filled, lanes); break;
+            default: moments_tiles<T>(task, w, k, filled);
+        }
+    }
+}
+
+// Add the lanes of small d up, and mirror the triangles.
+template <class T>
+void finish(const Task<T>& task, Workspace<T>& w) {
+    const int d = w.d;
+    if (task.shape == Shape::diag || task.shape == Shape::spherical) return;
+    if (d <= kSmall) {
+        for (int k = 0; k < w.K; ++k) {
+            const double* lane = w.lanes + static_cast<int64_t>(k) * accumulators(d) * kLanes<T>;
+            auto next = [&] {
+                double total = 0.0;
+                for (int l = 0; l < kLanes<T>; ++l) total += *lane++;
+                return total;
+            };
+            double* scatter = task.scatter + (task.shape == Shape::tied ? 0 : static_cast<int64_t>(k) * d * d);
+            for (int i = 0; i < d; ++i)
+                for (int j = 0; j <= i; ++j) scatter[i * d + j] += next();
+            for (int j = 0; j < d; ++j) task.first[static_cast<int64_t>(k) * d + j] += next();
+            task.counts[k] += next();
+        }
+    }
+    const int n_matrices = task.shape == Shape::tied ? 1 : w.K;
+    for (int k = 0; k < n_matrices; ++k) {
+        double* scatter = task.scatter + static_cast<int64_t>(k) * d * d;
+        for (int i = 0; i < d; ++i)
+            for (int j = 0; j < i; ++j) scatter[static_cast<int64_t>(j) * d + i] = scatter[static_cast<int64_t>(i) * d + j];
+    }
+}
+
+}  // namespace JENSEN_ISA

@@ -1,0 +1,59 @@
+// What a pass over a block of rows is given and what it fills in; the same for every instruction set.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace jensen {
+
+enum class Shape : int { full = 0, tied = 1, diag = 2, spherical = 3 };
+
+// n rows, d features, K components. Row-major arrays; T is float or double, everything else is double.
+template <class T>
+struct Task {
+    int64_t n = 0;
+    int d = 0;
+    int K = 0;
+    Shape shape = Shape::full;
+    const T* x = nullptr;             // (n, d)
+    const double* weight = nullptr;   // (n,), or null for weights of 1
+    const double* centres = nullptr;  // (K, d)
+    const double* whitening = nullptr;  // (K, d, d), (d, d), (K, d) or (K,)
+    const double* offsets = nullptr;  // (K,)
+
+    // For pruning, or null: each row's component at the last pass, -1 at the first, -2 in front where pruning does not
+    // pay. Rows are then taken in the order of their components, and the array is brought up to date.
+    int32_t* last = nullptr;   // (n,)
+    int32_t* order = nullptr;  // (n,) scratch
+    int32_t* starts = nullptr;  // (K + 1,) scratch
+
+    double* counts = nullptr;   // (K,)
+    double* first = nullptr;    // (K, d)
+    double* scatter = nullptr;  // of the shape of `whitening`
+    double loglik = 0.0;
+
+};
+
+// What the row-wise pass fills in; each may be null.
+struct Rows {
+    double* loglik = nullptr;            // (n,) log p(x_i)
+    double* peak = nullptr;              // (n,) log of the largest pi_k f_k(x_i)
+    double* responsibilities = nullptr;  // (n, K)
+    int64_t* labels = nullptr;           // (n,)
+};
+
+// One instruction set's functions.
+struct Kernels {
+    const char* name;
+    size_t (*scratch_double)(int d, int K, Shape shape);
+    size_t (*scratch_float)(int d, int K, Shape shape);
+    void (*moments_double)(Task<double>&, void* scratch);
+    void (*moments_float)(Task<float>&, void* scratch);
+    void (*rows_double)(const Task<double>&, const Rows&, void* scratch);
+    void (*rows_float)(const Task<float>&, const Rows&, void* scratch);
+    // exp of n numbers, none above 0, as the passes compute it.
+    void (*exp_double)(const double* x, double* out, int64_t n);
+    void (*exp_float)(const float* x, float* out, int64_t n);
+};
+
+}  // namespace jensen

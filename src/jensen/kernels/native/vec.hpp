@@ -1,0 +1,201 @@
+// Vectors of the width of one instruction set, and the two functions of them that EM needs.
+//
+// Every translation unit that includes this is compiled for another instruction set and defines JENSEN_ISA, the
+// namespace that keeps its copies of the templates apart: were they shared, the linker could hand AVX-512 code to a
+// machine without it. For the same reason nothing of the standard library's templates is used below this line.
+#pragma once
+
+#include <cstdint>
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
+
+namespace JENSEN_ISA {
+
+constexpr int kBytes = JENSEN_VECTOR_BYTES;
+constexpr int kRegisters = JENSEN_REGISTERS;
+
+template <class T>
+struct Traits;
+template <>
+struct Traits<double> {
+    using Bits = int64_t;
+    using Pattern = uint64_t;
+};
+template <>
+struct Traits<float> {
+    using Bits = int32_t;
+    using Pattern = uint32_t;
+};
+
+template <class T>
+struct VecOf {
+    typedef T type __attribute__((vector_size(kBytes)));
+};
+template <class T>
+using Vec = typename VecOf<T>::type;
+template <class T>
+using BitsVec = typename VecOf<typename Traits<T>::Bits>::type;
+// Bit patterns to calculate with: unsigned, since exponents of what is masked out in the end run over.
+template <class T>
+using PatternVec = typename VecOf<typename Traits<T>::Pattern>::type;
+template <class T>
+constexpr int kLanes = kBytes / static_cast<int>(sizeof(T));
+
+#define JENSEN_INLINE inline __attribute__((always_inline))
+#define JENSEN_LAMBDA __attribute__((always_inline))
+
+template <class T>
+JENSEN_INLINE Vec<T> load(const T* p) {
+    Vec<T> v;
+    __builtin_memcpy(&v, p, sizeof v);
+    return v;
+}
+
+template <class T>
+JENSEN_INLINE void store(T* p, Vec<T> v) {
+    __builtin_memcpy(p, &v, sizeof v);
+}
+
+template <class T>
+JENSEN_INLINE Vec<T> splat(T s) {
+    return s - Vec<T>{};
+}
+
+// The larger one; `a` where `b` is no number.
+template <class T>
+JENSEN_INLINE Vec<T> vmax(Vec<T> a, Vec<T> b) {
+    return b > a ? b : a;
+}
+
+// Sums of shares, or 1 where a row is so far away that no component has any: they stay 0, rather than 0 / 0.
+template <class T>
+JENSEN_INLINE Vec<T> or_one(Vec<T> total) {
+    return total > 0 ? total : splat(T(1));
+}
+
+// Halve the vector and add, down to one lane. Shuffles, not memory: a vector whose address is taken leaves its register.
+template <class V>
+JENSEN_INLINE auto sum_lanes(V v) {
+    constexpr int lanes = sizeof(V) / sizeof(v[0]);
+    if constexpr (lanes == 16) {
+        return sum_lanes(__builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
+                         __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15));
+    } else if constexpr (lanes == 8) {
+        return sum_lanes(__builtin_shufflevector(v, v, 0, 1, 2, 3) + __builtin_shufflevector(v, v, 4, 5, 6, 7));
+    } else if constexpr (lanes == 4) {
+        return sum_lanes(__builtin_shufflevector(v, v, 0, 1) + __builtin_shufflevector(v, v, 2, 3));
+    } else {
+        return v[0] + v[1];
+    }
+}
+
+template <class V>
+JENSEN_INLINE auto low_half(V v) {
+    if constexpr (sizeof(V) == 64) return __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7);
+    else if constexpr (sizeof(V) == 32) return __builtin_shufflevector(v, v, 0, 1, 2, 3);
+    else return __builtin_shufflevector(v, v, 0, 1);
+}
+template <class V>
+JENSEN_INLINE auto high_half(V v) {
+    if constexpr (sizeof(V) == 64) return __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+    else if constexpr (sizeof(V) == 32) return __builtin_shufflevector(v, v, 4, 5, 6, 7);
+    else return __builtin_shufflevector(v, v, 2, 3);
+}
+
+template <class T>
+JENSEN_INLINE T sum(Vec<T> v) {
+    return sum_lanes(v);
+}
+
+// The sums of four vectors at once, in half the shuffles: pairs of lanes are added while two vectors become one.
+template <class V, class T>
+JENSEN_INLINE void sum_four(V a, V b, V c, V d, T* out) {
+    constexpr int lanes = sizeof(V) / sizeof(T);
+    if constexpr (lanes == 8) {
+        const V ab = __builtin_shufflevector(a, b, 0, 8, 2, 10, 4, 12, 6, 14) +
+                     __builtin_shufflevector(a, b, 1, 9, 3, 11, 5, 13, 7, 15);
+        const V cd = __builtin_shufflevector(c, d, 0, 8, 2, 10, 4, 12, 6, 14) +
+                     __builtin_shufflevector(c, d, 1, 9, 3, 11, 5, 13, 7, 15);
+        const V abcd = __builtin_shufflevector(ab, cd, 0, 1, 8, 9, 4, 5, 12, 13) +
+                       __builtin_shufflevector(ab, cd, 2, 3, 10, 11, 6, 7, 14, 15);
+        const auto sums = __builtin_shufflevector(abcd, abcd, 0, 1, 2, 3) +
+                          __builtin_shufflevector(abcd, abcd, 4, 5, 6, 7);
+        for (int i = 0; i < 4; ++i) out[i] = sums[i];
+    } else if constexpr (lanes == 4) {
+        const V ab = __builtin_shufflevector(a, b, 0, 4, 2, 6) + __builtin_shufflevector(a, b, 1, 5, 3, 7);
+        const V cd = __builtin_shufflevector(c, d, 0, 4, 2, 6) + __builtin_shufflevector(c, d, 1, 5, 3, 7);
+        const V sums = __builtin_shufflevector(ab, cd, 0, 1, 4, 5) + __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+        for (int i = 0; i < 4; ++i) out[i] = sums[i];
+    } else if constexpr (lanes == 16) {
+        // Fold once, then as for eight lanes.
+        auto fold = [](V v) JENSEN_LAMBDA {
+            return __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
+                   __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+        };
+        sum_four(fold(a), fold(b), fold(c), fold(d), out);
+    } else {
+        out[0] = sum_lanes(a), out[1] = sum_lanes(b), out[2] = sum_lanes(c), out[3] = sum_lanes(d);
+    }
+}
+
+// 1 / x for positive x of ordinary size. Division is slow on wide vectors; Newton's steps from an estimate are not.
+JENSEN_INLINE Vec<float> reciprocal(Vec<float> x) { return 1.0f / x; }
+JENSEN_INLINE Vec<double> reciprocal(Vec<double> x) {
+#ifdef __AVX512F__
+    Vec<double> y = (Vec<double>)_mm512_maskz_rcp14_pd(0xff, (__m512d)x);
+    y = y * (2.0 - x * y);
+    return y * (2.0 - x * y);
+#else
+    return 1.0 / x;
+#endif
+}
+
+template <class T>
+JENSEN_INLINE T highest(Vec<T> v) {
+    T top = v[0];
+    for (int i = 1; i < kLanes<T>; ++i) top = v[i] > top ? v[i] : top;
+    return top;
+}
+
+// exp(x) for x <= 0, at most 1 ulp off; 0 below the point where results would leave the normal numbers. Branch-free:
+// x = n ln 2 + r, |r| <= ln(2)/2, and exp(r) = 1 + r + r^2 q(r), q by interpolation in Chebyshev points.
+JENSEN_INLINE Vec<double> exp_nonpositive(Vec<double> x) {
+    const double magic = 0x1.8p52;
+    const Vec<double> shifted = x * 1.4426950408889634 + magic;
+    const Vec<double> n = shifted - magic;
+    Vec<double> r = x - n * 0x1.62e42fefa3800p-1;
+    r = r - n * 0x1.ef35793c76730p-45;
+    Vec<double> q = r * 2.5100424157005066788e-8 + 2.7620138719973995569e-7;
+    q = q * r + 2.7557268378684192873e-6;
+    q = q * r + 2.4801521190217727651e-5;
+    q = q * r + 1.9841269863105968748e-4;
+    q = q * r + 1.3888888917281793308e-3;
+    q = q * r + 8.3333333333300513464e-3;
+    q = q * r + 4.1666666666623991516e-2;
+    q = q * r + 1.6666666666666667456e-1;
+    q = q * r + 5.0000000000000010262e-1;
+    const Vec<double> p = (q * r) * r + r + 1.0;
+    // The low bits of `shifted` are n; shifted left they add to the exponent.
+    PatternVec<double> bits = (PatternVec<double>)p + ((PatternVec<double>)shifted << 52);
+    bits &= (PatternVec<double>)(x >= splat(-700.0));
+    return (Vec<double>)bits;
+}
+
+JENSEN_INLINE Vec<float> exp_nonpositive(Vec<float> x) {
+    const float magic = 0x1.8p23f;
+    const Vec<float> shifted = x * 1.44269504f + magic;
+    const Vec<float> n = shifted - magic;
+    Vec<float> r = x - n * 0x1.62e400p-1f;
+    r = r - n * 0x1.7f7d1cp-20f;
+    Vec<float> q = r * 1.39262134663e-3f + 8.36320297158e-3f;
+    q = q * r + 4.16665544377e-2f;
+    q = q * r + 1.6666576846e-1f;
+    q = q * r + 0.5f;
+    const Vec<float> p = (q * r) * r + r + 1.0f;
+    PatternVec<float> bits = (PatternVec<float>)p + ((PatternVec<float>)shifted << 23);
+    bits &= (PatternVec<float>)(x >= splat(-87.0f));
+    return (Vec<float>)bits;
+}
+
+}  // namespace JENSEN_ISA

@@ -1,0 +1,207 @@
+// The scratch of one pass: sub-blocks of transposed rows, and the parameters in the kernel's precision and order.
+#pragma once
+
+#include "task.hpp"
+#include "vec.hpp"
+
+namespace JENSEN_ISA {
+
+using jensen::Shape;
+using jensen::Task;
+
+constexpr int kSmall = 8;     // up to here every loop over features is unrolled and moments stay in registers
+constexpr int kTile = 4;      // above, triangles go in tiles of 4 x 4
+constexpr int kStrip = kRegisters >= 32 ? 4 : 2;  // vectors of rows that one tile of the E-step works on
+
+JENSEN_INLINE int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
+
+JENSEN_INLINE double log_scalar(double x) { return __builtin_log(x); }
+
+template <class T>
+struct Workspace {
+    int d, K, padded;  // features, components, features rounded up to whole tiles
+    int rows;  // of a sub-block
+    int ld;    // distance between features, or components: a cache line more, lest all fall into the same cache sets
+    int64_t factor_size;  // numbers in one component's packed whitening factor
+    T *xt, *joint, *best, *total, *centred, *scaled, *centre, *factor, *offset, *row_weight;
+    double* lanes;  // small d: vector accumulators of each component
+    int32_t* label;      // most probable component of each row of the sub-block
+    uint16_t* active;    // (strips, K) components that were not pruned in a strip of rows
+    int32_t* n_active;   // (strips,)
+    bool in_order;       // rows go by task.order
+    double* origin;
+};
+
+template <class T>
+int sub_block_rows(int d, int K, Shape shape) {
+    const int unit = kStrip * kLanes<T>;
+    int64_t rows = d <= kSmall ? 1024 / sizeof(T) : d <= 24 ? 512 : 256;
+    if (shape >= Shape::diag) rows = 512;
+    if (sizeof(T) == sizeof(float) && d <= 32) rows *= 2;
+    // Large K: joint densities should stay in half the second-level cache.
+    while (rows > 2 * unit && rows * K * static_cast<int64_t>(sizeof(T)) > (1 << 19)) rows /= 2;
+    return static_cast<int>(round_up(rows, unit));
+}
+
+// Packed factor: small d, the lower triangle by rows; above, strips of 4 rows, column by column, padded with zeros.
+JENSEN_INLINE int64_t packed_size(int d, Shape shape) {
+    if (shape == Shape::diag) return d;
+    if (shape == Shape::spherical) return 1;
+    if (d <= kSmall) return d * (d + 1) / 2;
+    int64_t size = 0;
+    for (int j = 0; j < d; j += kTile) size += static_cast<int64_t>(kTile) * (j + kTile);
+    return size;
+}
+
+// Pruning pays where whitening is long and components are many.
+constexpr bool can_prune(int d, int K, Shape shape) {
+    return d > kSmall && K >= 8 && K < (1 << 16) && (shape == Shape::full || shape == Shape::tied);
+}
+
+constexpr int accumulators(int d) { return d * (d + 1) / 2 + d + 1; }
+
+template <class T>
+size_t layout(Workspace<T>& w, int d, int K, Shape shape, char* base) {
+    w.d = d;
+    w.K = K;
+    w.rows = sub_block_rows<T>(d, K, shape);
+    w.ld = w.rows + 64 / static_cast<int>(sizeof(T));
+    w.factor_size = packed_size(d, shape);
+    w.padded = static_cast<int>(round_up(d, kTile));
+    size_t at = 0;
+    auto take = [&](size_t bytes) {
+        char* p = base ? base + at : nullptr;
+        at += static_cast<size_t>(round_up(static_cast<int64_t>(bytes), 64));
+        return p;
+    };
+    const size_t row_bytes = static_cast<size_t>(w.ld) * sizeof(T);
+    w.xt = reinterpret_cast<T*>(take(row_bytes * w.padded));
+    w.joint = reinterpret_cast<T*>(take(row_bytes * K));
+    w.best = reinterpret_cast<T*>(take(row_bytes));
+    w.total = reinterpret_cast<T*>(take(row_bytes));
+    w.row_weight = reinterpret_cast<T*>(take(row_bytes));
+    w.centred = reinterpret_cast<T*>(take(row_bytes * w.padded));
+    w.scaled = reinterpret_cast<T*>(take(row_bytes * w.padded));
+    w.centre = reinterpret_cast<T*>(take(sizeof(T) * K * w.padded));
+    w.factor = reinterpret_cast<T*>(take(sizeof(T) * w.factor_size * (shape == Shape::tied ? 1 : K)));
+    w.offset = reinterpret_cast<T*>(take(sizeof(T) * K));
+    w.origin = reinterpret_cast<double*>(take(sizeof(double) * d));
+    const bool in_lanes = d <= kSmall && (shape == Shape::full || shape == Shape::tied);
+    const size_t lane_bytes = in_lanes ? sizeof(double) * kLanes<T> * accumulators(d) * K : 0;
+    w.lanes = reinterpret_cast<double*>(take(lane_bytes));
+    const bool prunable = can_prune(d, K, shape);
+    const size_t strips = prunable ? static_cast<size_t>(w.rows / (kStrip * kLanes<T>)) : 0;
+    w.label = reinterpret_cast<int32_t*>(take(prunable ? sizeof(int32_t) * w.rows : 0));
+    w.active = reinterpret_cast<uint16_t*>(take(sizeof(uint16_t) * strips * K));
+    w.n_active = reinterpret_cast<int32_t*>(take(sizeof(int32_t) * strips));
+    w.in_order = false;
+    return at;
+}
+
+// Centres, factors and offsets in the kernel's precision and order. Factors carry sqrt(1/2), so that squares sum to
+// half the Mahalanobis distance.
+template <class T>
+void prepare(const Task<T>& task, Workspace<T>& w) {
+    const int d = w.d, K = w.K;
+    const double root_half = 0.70710678118654752440;
+    for (int j = 0; j < d; ++j) {
+        w.origin[j] = 0.0;
+        // Single precision works about a common origin, subtracted in double before rows are rounded.
+        if (sizeof(T) == sizeof(float)) {
+            for (int k = 0; k < K; ++k) w.origin[j] += task.centres[static_cast<int64_t>(k) * d + j] / K;
+        }
+    }
+    for (int k = 0; k < K; ++k) {
+        w.offset[k] = static_cast<T>(task.offsets[k]);
+        T* centre = w.centre + static_cast<int64_t>(k) * w.padded;
+        for (int j = 0; j < w.padded; ++j) {
+            centre[j] = j < d ? static_cast<T>(task.centres[static_cast<int64_t>(k) * d + j] - w.origin[j]) : T(0);
+        }
+    }
+    for (int j = d; j < w.padded; ++j)
+        for (int i = 0; i < w.ld; ++i) w.xt[j * w.ld + i] = T(0);
+    const int n_factors = task.shape == Shape::tied ? 1 : K;
+    for (int k = 0; k < n_factors; ++k) {
+        T* out = w.factor + k * w.factor_size;
+        if (task.shape == Shape::spherical) {
+            out[0] = static_cast<T>(0.5 * task.whitening[k] * task.whitening[k]);
+        } else if (task.shape == Shape::diag) {
+            for (int j = 0; j < d; ++j) {
+                const double s = task.whitening[static_cast<int64_t>(k) * d + j];
+                out[j] = static_cast<T>(0.5 * s * s);
+            }
+        } else {
+            const double* in = task.whitening + static_cast<int64_t>(k) * d * d;
+            if (d <= kSmall) {
+                for (int i = 0; i < d; ++i) {
+                    for (int j = 0; j <= i; ++j) *out++ = static_cast<T>(in[i * d + j] * root_half);
+                }
+            } else {
+                for (int i0 = 0; i0 < d; i0 += kTile) {
+                    for (int j = 0; j < i0 + kTile; ++j) {
+                        for (int i = i0; i < i0 + kTile; ++i) {
+                            *out++ = i < d && j <= i ? static_cast<T>(in[static_cast<int64_t>(i) * d + j] * root_half)
+                                                     : T(0);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+// ---------------------------------------------------------------------------------------------- rows in
+
+// One number of the data in the kernel's precision: singles are taken about the common origin.
+JENSEN_INLINE double bring(double value, double) { return value; }
+JENSEN_INLINE float bring(float value, double origin) { return static_cast<float>(static_cast<double>(value) - origin); }
+
+template <class T, int D>
+void transpose_small(const T* __restrict x, const double* __restrict origin, T* __restrict xt, int ld, int count) {
+    for (int i = 0; i < count; ++i)
+#pragma GCC unroll 8
+        for (int j = 0; j < D; ++j) xt[j * ld + i] = bring(x[i * D + j], origin[j]);
+}
+
+// Transpose `count` consecutive rows, eight at a time.
+template <class T>
+void transpose(const T* x, int d, const double* origin, T* xt, int ld, int count) {
+    switch (d) {
+        case 1: return transpose_small<T, 1>(x, origin, xt, ld, count);
+        case 2: return transpose_small<T, 2>(x, origin, xt, ld, count);
+        case 3: return transpose_small<T, 3>(x, origin, xt, ld, count);
+        case 4: return transpose_small<T, 4>(x, origin, xt, ld, count);
+        case 8: return transpose_small<T, 8>(x, origin, xt, ld, count);
+    }
+    int i = 0;
+    for (; i + 8 <= count; i += 8)
+        for (int j = 0; j < d; ++j)
+#pragma GCC unroll 8
+            for (int r = 0; r < 8; ++r) xt[j * ld + i + r] = bring(x[(i + r) * d + j], origin[j]);
+    for (; i < count; ++i)
+        for (int j = 0; j < d; ++j) xt[j * ld + i] = bring(x[i * d + j], origin[j]);
+}
+
+// Bring `count` rows into xt (d, ld), filling up with the last row; padding never carries weight.
+template <class T>
+void gather(const Task<T>& task, Workspace<T>& w, int64_t start, int count, int filled) {
+    const int d = w.d, ld = w.ld;
+    if (!w.in_order && count == filled) {
+        transpose(task.x + start * d, d, w.origin, w.xt, ld, count);
+    } else {
+        for (int i = 0; i < filled; ++i) {
+            const int64_t at = start + (i < count ? i : count - 1);
+            const T* row = task.x + static_cast<int64_t>(w.in_order ? task.order[at] : at) * d;
+            for (int j = 0; j < d; ++j) w.xt[j * ld + i] = bring(row[j], w.origin[j]);
+        }
+    }
+    if (!task.weight && filled == count) return;
+    for (int i = 0; i < filled; ++i) {
+        const int64_t at = start + i;
+        w.row_weight[i] = i >= count ? T(0)
+                          : task.weight ? static_cast<T>(task.weight[w.in_order ? task.order[at] : at])
+                                        : T(1);
+    }
+}
+
+}  // namespace JENSEN_ISA
