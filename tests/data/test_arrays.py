@@ -67,10 +67,20 @@ def test_any_layout_gives_the_same_aligned_rows(layout):
         np.testing.assert_array_equal(taken, x[4 * i : 4 * i + 4])
 
 
-def test_float32_stays_and_rows_in_order_are_not_copied():
-    x = np.ones((10, 2), dtype=np.float32)
+def test_rows_in_order_are_not_copied():
+    x = np.ones((10, 2))
     block = ArraySource(x, block_rows=4).block(1)
-    assert block.x.dtype == np.float32 and np.shares_memory(block.x, x) and block.weight is None
+    assert np.shares_memory(block.x, x) and block.weight is None
+
+
+def test_float32_is_taken_in_double_precision_unless_asked_otherwise():
+    x = np.ones((10, 2), dtype=np.float32)
+    source = ArraySource(x, block_rows=4)
+    assert source.block(1).x.dtype == np.float64
+    single = source.in_single_precision()
+    assert single.block(1).x.dtype == np.float32 and np.shares_memory(single.block(1).x, x)
+    assert single.with_arrays(a=np.ones(10)).block(0).x.dtype == np.float32
+    assert ArraySource(x.astype(np.float64)).in_single_precision().block(0).x.dtype == np.float64
 
 
 def test_more_arrays_beside_the_rows():

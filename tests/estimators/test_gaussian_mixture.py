@@ -428,6 +428,9 @@ def test_an_interrupt_keeps_the_best_parameters_so_far(monkeypatch):
         return fold(self, block_pass, params)
 
     monkeypatch.setattr(ArraySource, "fold", interrupted)
+    # More than one block: on one, the kernel may take many steps without a fold.
+    monkeypatch.setattr("jensen.data.arrays._MIN_BLOCK_ROWS", 100)
+    monkeypatch.setattr("jensen.data.arrays._BLOCK_NUMBERS", 200)
     model = GaussianMixture(2, random_state=0)
     with pytest.raises(KeyboardInterrupt):
         model.fit(FAITHFUL)
