@@ -1,216 +1,239 @@
-"""Seconds per EM iteration beside scikit-learn, import time, and peak memory; prints Markdown.
+"""Seconds per EM iteration, library beside library on the same rows from the same parameters.
 
-Both run in this process on the same rows from the same parameters, in turn, on as many threads. The time of an
-iteration is the difference between a longer and a shorter run, so that set-up is left out; medians of paired
-repetitions. Objectives are compared before times are.
+An iteration is the difference between a longer and a shorter run, divided by the iterations between them: set-up is
+left out. All libraries take turns, several times over; numbers are medians, and ratios are medians of the ratios of
+each turn, which a busy machine disturbs least. Before that all take three iterations, and the log-likelihoods where
+these lead must be the same.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import platform
+import math
 import statistics
 import subprocess
 import sys
 import time
-import warnings
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from typing import Any
 
-# (n, d, K, shape)
-CELLS = [
+from benchmarks.data import Problem, loglik, overlapping
+from benchmarks.libraries import PEERS, Daal4py, Jensen, Library, Runner, ScikitLearn
+from benchmarks.machine import floor_seconds, gemm_gflops
+
+Cell = tuple[int, int, int, str]
+
+GRID: list[Cell] = [
     (1_000_000, 2, 4, "full"),
+    (1_000_000, 2, 32, "full"),
     (1_000_000, 8, 16, "full"),
     (1_000_000, 8, 16, "diag"),
-    (1_000_000, 8, 16, "tied"),
-    (1_000_000, 8, 16, "spherical"),
     (200_000, 16, 64, "full"),
+    (200_000, 32, 32, "full"),
+    (100_000, 64, 64, "full"),
     (200_000, 32, 256, "diag"),
     (10_000, 4, 9, "full"),
-    (272, 2, 3, "full"),
 ]
-MEMORY_CELL = CELLS[1]
-Fit = Callable[[int], float]
+OTHER_SHAPES: list[Cell] = [(1_000_000, 8, 16, "tied"), (1_000_000, 8, 16, "spherical")]
+AGREEMENT = {"float64": 1e-6, "float32": 1e-5}
+_CAP = 60.0
+_CHECKED_ITERATIONS = 3
+# Some peers stop by themselves when nothing moves any more, and not all say so.
+_MAX_ITERATIONS = 20
+# Jensen takes small data in bursts of 8, 8, 16, 32 steps: runs that end with a burst waste nothing of it.
+_BURSTS = (8, 64)
 
 
-@dataclass(frozen=True)
-class Timing:
-    """One cell: seconds per iteration of both, medians, and the median of their paired ratios."""
-
-    n: int
-    d: int
-    k: int
-    shape: str
-    jensen: float
-    sklearn: float
-    ratio: float
-
-
-def problem(n: int, d: int, k: int, shape: str, seed: int = 0):
-    """Rows of k overlapping groups, and rough parameters to start from."""
-    import numpy as np
-
-    rng = np.random.default_rng(seed)
-    centres = 2.0 * rng.standard_normal((k, d))
-    x = centres[rng.integers(k, size=n)] + rng.standard_normal((n, d))
-    unit = {"full": np.tile(np.eye(d), (k, 1, 1)), "tied": np.eye(d), "diag": np.ones((k, d)), "spherical": np.ones(k)}
-    return x, np.full(k, 1.0 / k), centres + 0.3 * rng.standard_normal((k, d)), 1.5 * unit[shape]
-
-
-def jensen_fit(x, weights, means, covariances, shape: str) -> Fit:
-    """The function that runs so many iterations of Jensen and returns the objective before the last."""
-    import numpy as np
-
-    from jensen.data.arrays import ArraySource
-    from jensen.families.gaussian import Gaussian
-    from jensen.models.mixture import Mixture
-    from jensen.solve.em import EM
-    from jensen.solve.loop import Limits, run
-
-    class Never:
-        def update(self, info):
-            return None
-
-    model = Mixture(Gaussian(*means.shape, shape, np.zeros(means.shape[1])))
-    start, source = model.parameters(weights=weights, means=means, covariances=covariances), ArraySource(x)
-    return lambda n_iter: run(EM(model), source, start, Never(), Limits(n_iter)).trace[n_iter - 1]
-
-
-def sklearn_fit(x, weights, means, covariances, shape: str) -> Fit:
-    """The same of scikit-learn."""
-    import numpy as np
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.mixture import GaussianMixture
-
-    precisions = np.linalg.inv(covariances) if shape in ("full", "tied") else 1.0 / covariances
-
-    def fit(n_iter: int) -> float:
-        model = GaussianMixture(
-            len(means),
-            covariance_type=shape,
-            reg_covar=0.0,
-            tol=0.0,
-            max_iter=n_iter,
-            weights_init=weights,
-            means_init=means,
-            precisions_init=precisions,
-        )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            return float(model.fit(x).lower_bound_) * len(x)
-
-    return fit
-
-
-def seconds(fit: Fit, n_iter: int) -> float:
-    """Wall time of a run."""
-    began = time.perf_counter()
-    fit(n_iter)
-    return time.perf_counter() - began
-
-
-def time_cell(n: int, d: int, k: int, shape: str, repeats: int) -> Timing:
-    """Both in turn, several times."""
-    data = problem(n, d, k, shape)
-    ours, theirs = jensen_fit(*data, shape), sklearn_fit(*data, shape)
-    mine, other = ours(2), theirs(2)
-    if abs(mine - other) > 1e-9 * abs(other):
-        raise SystemExit(f"the two disagree on {n} x {d}, K={k}, {shape}: {mine} and {other}")
-    # Few iterations where one takes long, many where a clock's tick would show.
-    more = max(2, min(200, int(1e7 / (n * k))))
-    pairs = []
-    for _ in range(repeats):
-        pairs.append(tuple((seconds(fit, 1 + more) - seconds(fit, 1)) / more for fit in (ours, theirs)))
-    ours_median, theirs_median = (statistics.median(column) for column in zip(*pairs, strict=True))
-    ratio = statistics.median(b / a for a, b in pairs)
-    return Timing(n, d, k, shape, ours_median, theirs_median, ratio)
-
-
-def import_seconds(module: str, repeats: int) -> float:
-    """Median time that an import adds to a bare interpreter."""
-
-    def spent(code: str) -> float:
-        began = time.perf_counter()
-        subprocess.run([sys.executable, "-c", code], check=True)
-        return time.perf_counter() - began
-
-    spent(f"import {module}")
-    return statistics.median(spent(f"import {module}") - spent("pass") for _ in range(repeats))
-
-
-def peak_mebibytes(library: str, n: int, d: int, k: int, shape: str) -> float | None:
-    """Peak memory of three iterations beyond the data, in a process of its own; None where /proc cannot tell."""
-    if not sys.platform.startswith("linux"):
-        return None
-    code = f"""
-import sys; sys.path.insert(0, {os.path.dirname(os.path.abspath(__file__))!r})
-import step
-def resident(key):
-    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(key)) / 1024
-make = step.{library}_fit
-make(*step.problem(2000, {d}, {k}, {shape!r}), {shape!r})(2)
-fit = make(*step.problem({n}, {d}, {k}, {shape!r}), {shape!r})
-open("/proc/self/clear_refs", "w").write("5")
-before = resident("VmRSS")
-fit(3)
-print(resident("VmHWM") - before)
-"""
-    return float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
-
-
-def markdown(result: dict) -> str:
-    """The result as a page."""
-    lines = [
-        f"{result['machine']}; threads: {result['threads']}",
-        "",
-        "| n | d | K | shape | Jensen, ms | scikit-learn, ms | times faster |",
-        "|---|---|---|---|---|---|---|",
+def scaled(cells: Sequence[Cell], divisor: int) -> list[Cell]:
+    """The cells with fewer rows where there are more than 10,000, but enough for every covariance."""
+    return [
+        (n if n <= 10_000 else max(n // divisor, 2_500, 3 * k * (d + 1) if shape == "full" else 0), d, k, shape)
+        for n, d, k, shape in cells
     ]
-    for c in result["step"]:
-        numbers = f"{1e3 * c['jensen']:.3g} | {1e3 * c['sklearn']:.4g} | {c['ratio']:.1f}"
-        lines.append(f"| {c['n']:,} | {c['d']} | {c['k']} | {c['shape']} | {numbers} |")
-    lines += ["", "| | Jensen | scikit-learn |", "|---|---|---|"]
-    imports, memory = result["import_seconds"], result["peak_mebibytes"]
-    lines.append(f"| import, s | {imports['jensen']:.2f} | {imports['sklearn.mixture']:.2f} |")
-    if memory["jensen"] is not None:
-        cell = "{:,} x {}, K={}, {}".format(*result["memory_cell"])
-        lines.append(f"| peak beyond the data, {cell}, MiB | {memory['jensen']:.0f} | {memory['sklearn']:.0f} |")
-    return "\n".join(lines)
 
 
-def main() -> None:
-    """Run what the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a tenth of the rows, three repetitions")
-    parser.add_argument("--json", metavar="PATH", help="write the numbers there, too")
-    parser.add_argument("--threads", type=int, default=1, help="threads of both (default: 1)")
-    parser.add_argument("--repeats", type=int, default=5, help="paired repetitions (default: 5)")
-    options = parser.parse_args()
-    # Children inherit it; this process sets the limits itself, because BLAS may be loaded already.
-    os.environ.update({name: str(options.threads) for name in ("JENSEN_NUM_THREADS", "OMP_NUM_THREADS")})
-    os.environ["OPENBLAS_NUM_THREADS"] = str(options.threads)
-    from threadpoolctl import threadpool_limits
+def rivals(peers: Sequence[str] | None = None) -> list[Library]:
+    """The peers that are asked for, all by default."""
+    made = [peer() for peer in PEERS if peers is None or peer.name in peers]
+    for peer in made:
+        if peer.missing:
+            print(f"{peer.name} is skipped: {peer.missing}", file=sys.stderr)
+    return made
 
-    cells = [(n // 10 if options.quick and n > 10_000 else n, *rest) for n, *rest in CELLS]
-    repeats = min(options.repeats, 3) if options.quick else options.repeats
-    memory_cell = cells[CELLS.index(MEMORY_CELL)]
-    with threadpool_limits(options.threads):
-        timings = [asdict(time_cell(*cell, repeats)) for cell in cells]
-    result = {
-        "machine": f"{platform.machine()}, Python {platform.python_version()}",
-        "threads": options.threads,
-        "step": timings,
-        "import_seconds": {module: import_seconds(module, repeats) for module in ("jensen", "sklearn.mixture")},
-        "memory_cell": memory_cell,
-        "peak_mebibytes": {library: peak_mebibytes(library, *memory_cell) for library in ("jensen", "sklearn")},
+
+def run_grid(
+    cells: Sequence[Cell],
+    threads: int,
+    precision: str,
+    repeats: int,
+    seconds: float,
+    peers: Sequence[str] | None,
+    cap: float = _CAP,
+) -> dict[str, Any]:
+    """Every library on every cell.
+
+    Parameters
+    ----------
+    cells : sequence of (n, d, K, shape)
+    threads : int
+        Of every library.
+    precision : {"float64", "float32"}
+    repeats : int
+        Turns.
+    seconds : float
+        Length of a longer run, about, within 2 to 20 iterations.
+    peers : sequence of str or None
+        Names; None takes all.
+    cap : float
+        Seconds that a library may take for a cell, turns left out if need be.
+    """
+    ours: list[Library] = [Jensen()]
+    if threads > 1:
+        ours.append(Jensen(n_threads=1))
+    elif precision == "float64":
+        ours.append(Jensen(isa="portable"))
+    if precision == "float32":
+        ours.append(Jensen(double=True))
+    others, rate = rivals(peers), gemm_gflops(precision)
+    found = [run_cell(cell, [*ours, *others], threads, precision, repeats, seconds, cap) for cell in cells]
+    rate = max(rate, gemm_gflops(precision))
+    for cell in found:
+        floor = floor_seconds(cell["n"], cell["d"], cell["k"], cell["shape"], precision, rate, threads)
+        cell["floor"] = floor
+        for entry in cell["libraries"]:
+            entry["of_floor"] = None if floor is None or entry["seconds"] is None else floor / entry["seconds"]
+    return {
+        "threads": threads,
+        "precision": precision,
+        "gemm": rate,
+        "cells": found,
+        "missing": {peer.name: peer.missing for peer in others if peer.missing},
+        "versions": {peer.name: peer.version() for peer in others if not peer.missing},
     }
-    print(markdown(result))
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump(result, file, indent=2)
 
 
-if __name__ == "__main__":
-    main()
+def run_growth(n: int, repeats: int, seconds: float) -> dict[str, Any]:
+    """How an iteration grows, in one thread: with n up to ten times the number given, with K and d at that number."""
+    libraries: list[Library] = [Jensen(), ScikitLearn(), Daal4py()]
+    series: dict[str, list[Cell]] = {
+        "n": [(m, 8, 8, "full") for m in (n // 100, n // 10, n, 10 * n)],
+        "K": [(n, 8, k, "full") for k in (1, 4, 16, 64, 256)],
+        "d": [(n, d, 8, "full") for d in (1, 2, 4, 8, 16, 32, 64)],
+    }
+    return {
+        name: [run_cell(cell, libraries, 1, "float64", repeats, seconds) for cell in cells]
+        for name, cells in series.items()
+    }
+
+
+def run_instruction_sets(cells: Sequence[Cell], repeats: int, seconds: float) -> list[dict[str, Any]]:
+    """Jensen alone on every instruction set that this machine runs."""
+    from jensen.kernels.choose import choice
+
+    libraries = [Jensen(isa=name) for name in choice().available]
+    return [run_cell(cell, libraries, 1, "float64", repeats, seconds) for cell in cells] if libraries else []
+
+
+def run_cell(
+    cell: Cell,
+    libraries: Sequence[Library],
+    threads: int,
+    precision: str,
+    repeats: int,
+    seconds: float,
+    cap: float = _CAP,
+) -> dict[str, Any]:
+    """All libraries on one cell, in turn."""
+    n, d, k, shape = cell
+    began = time.perf_counter()
+    problem = overlapping(n, d, k, shape).astype(precision)
+    takers = [library for library in libraries if library.handles(shape, precision, threads)]
+    racers = [_Racer(library, problem, threads, precision) for library in takers]
+    reference = next((racer.loglik for racer in racers if not racer.fault), math.nan)
+    for racer in racers:
+        racer.compare(reference, AGREEMENT[precision])
+        racer.plan(repeats, seconds, cap)
+    for turn in range(repeats):
+        for racer in racers:
+            if not racer.fault and turn < racer.repeats:
+                racer.take_turn()
+    spent = time.perf_counter() - began
+    print(f"{n} x {d}, K={k}, {shape}, {precision}, {threads} thread(s): {spent:.0f} s", file=sys.stderr, flush=True)
+    first = racers[0]
+    peers = [r for r in racers if not isinstance(r.library, Jensen) and not math.isnan(r.median)]
+    best = min(peers, key=lambda r: r.median) if peers else None
+    by_name = {r.library.name: r for r in racers}
+    return {
+        "n": n, "d": d, "k": k, "shape": shape,
+        "libraries": [r.entry() for r in racers],
+        "best_peer": None if best is None else best.library.name,
+        "times_sklearn": first.ratio(by_name.get("scikit-learn")),
+        "times_best_peer": first.ratio(best),
+        "times_one_thread": first.ratio(by_name.get("jensen 1 thread")),
+        "times_float64": first.ratio(by_name.get("jensen float64")),
+        "times_portable": first.ratio(by_name.get("jensen portable")),
+    }  # fmt: skip
+
+
+class _Racer:
+    """A library on a cell: its runs so far."""
+
+    def __init__(self, library: Library, problem: Problem, threads: int, precision: str) -> None:
+        self.library, self.times = library, list[float]()
+        self.fault, self.loglik, self.spent = "", math.nan, 0.0
+        double = isinstance(library, Jensen) and (library.double or precision == "float64")
+        bursts = double and problem.n * problem.d <= 1 << 17
+        self.short, self.long = _BURSTS if bursts else (1, 3)
+        try:
+            self.runner: Runner = library.prepare(problem, threads)
+            outcome = self.runner(_CHECKED_ITERATIONS)
+        except subprocess.TimeoutExpired as error:
+            self.fault = f"more than {error.timeout / _CHECKED_ITERATIONS:.0f} s"
+        except subprocess.CalledProcessError as error:
+            self.fault = _failure(error.stderr.strip().rpartition("\n")[2])
+        except (MemoryError, RuntimeError, ValueError) as error:
+            self.fault = _failure(str(error))
+        else:
+            self.spent, self.loglik = outcome.seconds, loglik(problem, outcome.params)
+
+    @property
+    def median(self) -> float:
+        return _median(self.times)
+
+    def compare(self, reference: float, tolerance: float) -> None:
+        """Leave the library out if it led elsewhere."""
+        if not self.fault and not abs(self.loglik - reference) <= tolerance * abs(reference):
+            self.fault = f"another log-likelihood, by {abs(self.loglik / reference - 1.0):.1e}"
+
+    def plan(self, repeats: int, seconds: float, cap: float) -> None:
+        """As many iterations as fill the time wished for, as many turns as the cap allows."""
+        each = max(self.spent / _CHECKED_ITERATIONS, 1e-6)
+        if self.short == 1:
+            self.long = 1 + min(_MAX_ITERATIONS, max(2, round(seconds / each)))
+        self.repeats = min(repeats, max(1, int(cap / (each * (self.long + self.short)))))
+
+    def take_turn(self) -> None:
+        """A shorter and a longer run."""
+        short, long = self.runner(self.short), self.runner(self.long)
+        spent, steps = long.seconds - short.seconds, long.n_iter - short.n_iter
+        # A machine so busy that the shorter run took longer says nothing.
+        self.times.append(spent / steps if spent > 0 and steps > 0 else math.nan)
+
+    def ratio(self, other: _Racer | None) -> float | None:
+        """How many times longer another one takes."""
+        if other is None:
+            return None
+        found = _median([theirs / ours for ours, theirs in zip(self.times, other.times, strict=False)])
+        return None if math.isnan(found) else found
+
+    def entry(self) -> dict[str, Any]:
+        seconds = None if math.isnan(self.median) else self.median
+        return {"name": self.library.name, "seconds": seconds, "turns": len(self.times), "fault": self.fault}
+
+
+def _median(values: Sequence[float]) -> float:
+    """Of those that say something; NaN if none does."""
+    return statistics.median([value for value in values if not math.isnan(value)] or [math.nan])
+
+
+def _failure(message: str) -> str:
+    return f"failed: {message.partition(chr(10))[0][:80]}"

@@ -1,0 +1,1 @@
+"""Jensen side by side with other libraries; ``python -m benchmarks --help``."""
