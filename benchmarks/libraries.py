@@ -9,9 +9,8 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import metadata
-from types import SimpleNamespace
 from typing import Any, ClassVar
 from unittest import mock
 
@@ -71,21 +70,6 @@ def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
 
 
 @contextmanager
-def unpruned() -> Iterator[None]:
-    """Within it, the native kernel remembers nothing of the rows between passes, and so prunes nothing."""
-    from jensen.kernels import choose
-
-    chosen = choose.choice()
-    assert chosen.module is not None
-    native = chosen.module.moments
-    module: Any = SimpleNamespace(**vars(chosen.module))
-    module.moments = lambda *arguments: native(*arguments[:-1], None)
-    without = replace(chosen, module=module)
-    with mock.patch.object(choose, "choice", lambda: without):
-        yield
-
-
-@contextmanager
 def isa(wanted: str) -> Iterator[None]:
     """Within it, passes run on another instruction set, as if ``JENSEN_ISA`` had asked for it."""
     from jensen.kernels import choose
@@ -135,6 +119,7 @@ class Jensen(Library):
         from jensen.data.arrays import ArraySource
         from jensen.data.pool import threads as use_threads
         from jensen.families.gaussian import Gaussian
+        from jensen.fit.restarts import with_memory
         from jensen.models.mixture import Mixture
         from jensen.solve import loop
         from jensen.solve.em import EM
@@ -144,15 +129,14 @@ class Jensen(Library):
         params = model.parameters(weights=start.weights, means=start.means, covariances=start.covariances)
         source = ArraySource(problem.x.astype(np.float64) if self.double else problem.x).in_single_precision()
         kernel: Callable[[], AbstractContextManager[None]] = (lambda: isa(self.isa)) if self.isa else nullcontext
-        if not self.pruned:
-            kernel = unpruned
 
         def runner(n_iter: int) -> Outcome:
             use_threads(self.n_threads or threads)
+            rows = with_memory(model, source) if self.pruned else source
             # Near the end of float32's digits the objective trembles; here, no run may end for it.
             with kernel(), mock.patch.object(loop, "FALL_TOLERANCE", np.inf):
                 seconds, found = _timed(
-                    lambda: loop.run(EM(model, model.burst), source, params, _Never(), loop.Limits(n_iter))
+                    lambda: loop.run(EM(model, model.burst), rows, params, _Never(), loop.Limits(n_iter))
                 )
             names = ("weights", "means", "covariances")
             return Outcome(seconds, Parameters(*(found.params[name] for name in names)), found.n_iter)

@@ -257,7 +257,12 @@ def with_user_start(source: ArraySource, start: Any, n_components: int) -> Array
 
 def coinciding_components(shape: Shape, params: Parameters) -> tuple[tuple[int, ...], ...]:
     """Groups of components with the same mean and covariance, to one thousandth of their own spread."""
-    means, covariances = params["means"], full_covariances(shape, params)
+    means = params["means"]
+    # Means that differ settle most cases, before any covariance is looked at.
+    nearest = np.sort(means[:, 0])
+    if not (np.diff(nearest) <= _COINCIDENT * np.sqrt(params["covariances"].max())).any():
+        return ()
+    covariances = full_covariances(shape, params)
     deviations = np.sqrt(np.diagonal(covariances, axis1=1, axis2=2))
     group = np.arange(len(means))
     for k in range(1, len(means)):

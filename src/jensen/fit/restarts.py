@@ -25,6 +25,9 @@ from jensen.solve.loop import Limits, run
 # Objectives that differ by less than this, in nats, are the same optimum.
 SAME_OPTIMUM = 1e-3
 
+# Starts times rows times components below which handing starts to threads costs more than it gains.
+_WORTH_A_THREAD = 50_000
+
 StartObserver = Callable[[int, Info], None]
 
 
@@ -67,7 +70,7 @@ class StartRecord:
 EndObserver = Callable[[StartRecord], None]
 
 
-def _with_memory(model: Mixture, source: ArraySource) -> ArraySource:
+def with_memory(model: Mixture, source: ArraySource) -> ArraySource:
     """The source with a place for notes of one run, where the family's passes gain by it."""
     family = model.family
     if not (isinstance(family, Gaussian) and family.remembers):
@@ -128,7 +131,7 @@ def run_starts(
         faults: tuple[str, ...] = ()
         objective, status, n_iter = -np.inf, Status.DEGENERATE, 0
         try:
-            result = run(EM(model, model.burst), _with_memory(model, source), make(), rule(), limits, told)
+            result = run(EM(model, model.burst), with_memory(model, source), make(), rule(), limits, told)
         except NumericalFailure as failure:
             faults = (str(failure),)
         else:
@@ -145,7 +148,9 @@ def run_starts(
     interrupted = False
     with single_threaded_blas():
         try:
-            if source.n_blocks < 2 * threads():
+            if len(starts) * source.n_rows * model.n_components < _WORTH_A_THREAD:
+                deque(map(one, range(len(starts))), maxlen=0)
+            elif source.n_blocks < 2 * threads():
                 deque(map_ordered(one, range(len(starts)), len(starts), cancel), maxlen=0)
             else:
                 deque(map(one, range(len(starts))), maxlen=0)

@@ -49,7 +49,7 @@ def draw_start(kind: StartKind, model: Mixture, data: DataSummary, rng: np.rando
     n_components = model.n_components
     if kind == "random":
         return from_labels(model, data, _random_partition(data, n_components, rng))
-    z = (data.rows - data.centre) / data.scale
+    z = data.standardised
     if kind == "random_from_data":
         seeds = draw_distinct(data.weight, rng, n_components)
     else:

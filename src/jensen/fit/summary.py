@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 
 import numpy as np
 
@@ -62,6 +62,11 @@ class DataSummary:
     def scale(self) -> Array:
         """Standard deviation of each column, that of a constant one from `robust_variance`; shape (d,)."""
         return np.sqrt(np.where(self.informative, self.variance, self.robust_variance))
+
+    @cached_property
+    def standardised(self) -> Array:
+        """The rows about the centre, in standard deviations, shape (m, d)."""
+        return np.ascontiguousarray((self.rows - self.centre) / self.scale)
 
     def auto_ridge(self) -> Array:
         """The default R: 1e-6 times the robust variance of each column, shape (d,)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -111,7 +112,7 @@ def run(
                 break
             passes += 1
             # The old state stays until the new point is known to be sound: one that is not is left behind.
-            if not np.isfinite(info.objective):
+            if not math.isfinite(info.objective):
                 if not trace:
                     raise NumericalFailure(f"the objective at the start is {info.objective}")
                 status, detail = Status.DEGENERATE, f"the objective became {info.objective}"

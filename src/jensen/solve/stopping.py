@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -39,7 +40,7 @@ class AitkenRule:
 
     def update(self, info: Info) -> Status | None:
         """A status to stop with, or None."""
-        if np.isfinite(info.gain):
+        if math.isfinite(info.gain):
             return self._judge(info.objective, info.gain)
         if self.history and self.history[-1] == info.objective:
             for earlier, later in pairwise(self.history):
@@ -51,7 +52,7 @@ class AitkenRule:
         noise = _NOISE * max(abs(objective), self.weight)
         self._drowned = self._drowned + 1 if abs(gain) <= noise else 0
         # An infinite gain before (the first one) makes the ratio 0, and says nothing about what is to come.
-        ratio = gain / before if np.isfinite(before) and before > 0 else np.inf
+        ratio = gain / before if math.isfinite(before) and before > 0 else np.inf
         to_come = gain * ratio / (1.0 - ratio) if 0.0 <= ratio < 1.0 else np.inf
         if abs(gain) <= noise:
             to_come = min(to_come, noise)
