@@ -389,7 +389,7 @@ def test_starts_equal_numpys(n, d, n_centres, isa):
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_labelled_moments_are_the_textbooks(shape, weighted):
+def test_labelled_moments_are_the_textbooks(shape, weighted, isa):
     rng = np.random.default_rng(3)
     x = rng.standard_normal((200, 4)) + 1e7
     weight = rng.integers(0, 3, 200).astype(float) if weighted else None
@@ -407,7 +407,7 @@ def test_labelled_moments_are_the_textbooks(shape, weighted):
     np.testing.assert_allclose(scatter, expected, rtol=1e-12, atol=1e-12 * np.abs(expected).max())
 
 
-def test_column_moments_pass_over_rows_without_weight():
+def test_column_moments_pass_over_rows_without_weight(isa):
     x = np.random.default_rng(0).standard_normal((50, 3))
     weight = np.random.default_rng(1).random(50)
     expected = choose.native_column_moments(x, weight)
