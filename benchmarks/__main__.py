@@ -38,11 +38,11 @@ def quick() -> dict[str, Any]:
     }
 
 
-def full() -> dict[str, Any]:
-    """Everything, which takes an hour or more."""
-    options: dict[str, Any] = {"repeats": 5, "seconds": 0.3}
+def full(peers: list[str] | None, repeats: int) -> dict[str, Any]:
+    """Every size, which takes an hour or more with all peers."""
+    options: dict[str, Any] = {"repeats": repeats, "seconds": 0.3}
     grids = [
-        worker.call("step.run_grid", t, cells=GRID, threads=t, precision=p, peers=None, **options)
+        worker.call("step.run_grid", t, cells=GRID, threads=t, precision=p, peers=peers, **options)
         for p in ("float64", "float32")
         for t in (1, 2)
     ]
@@ -67,12 +67,18 @@ def main() -> None:
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="fewer rows, three minutes (the default)")
     size.add_argument("--full", action="store_true", help="everything")
+    parser.add_argument(
+        "--peers",
+        type=lambda names: names.split(","),
+        help="of the full version: libraries, separated by commas, such as scikit-learn,daal4py (default: all)",
+    )
+    parser.add_argument("--repeats", type=int, default=5, help="of the full version: turns (default: 5)")
     parser.add_argument("--write", metavar="PATH", type=Path, help="write the page there")
     parser.add_argument("--json", metavar="PATH", type=Path, help="write the numbers there")
     options = parser.parse_args()
     began = time.perf_counter()
     before = fma_gflops()
-    result = {"quick": not options.full, **(full() if options.full else quick())}
+    result = {"quick": not options.full, **(full(options.peers, options.repeats) if options.full else quick())}
     # A busy machine only ever slows these down: the best of two is nearer the truth.
     after = fma_gflops()
     peak = None if before is None or after is None else {name: max(before[name], after[name]) for name in before}

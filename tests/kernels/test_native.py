@@ -11,6 +11,7 @@ from mixtures import SHAPES, NeverStop, mixture, start_from, table
 
 from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
+from jensen.errors import NumericalFailure
 from jensen.fit import kmeans
 from jensen.kernels import choose, portable
 from jensen.numerics.cholesky import lower_factors, triangular_inverses
@@ -343,6 +344,30 @@ def test_bursts_change_rounding_alone(shape, d, max_iter, weighted, isa):
         np.testing.assert_allclose(burst.params[name], value, rtol=1e-8, atol=1e-8)
 
 
+@pytest.mark.parametrize("d", [1, 2, 5, 9])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_one_maximisation_is_that_of_numpy(shape, d, monkeypatch):
+    x = table(d, 150, d, 3)
+    model = mixture(3, d, shape, 1e-6)
+    params = start_from(model, x, np.arange(150) % 3)
+    found = model.expect(params, ArraySource(x).block(0))
+    # A component without rows keeps its covariance.
+    found.components.counts[1], found.components.first[1] = 0.0, 0.0
+    native_step = model.maximize(params, found)
+    monkeypatch.setattr("jensen.families.gaussian.native_maximize", lambda *_: None)
+    for name, value in model.maximize(params, found).values.items():
+        np.testing.assert_allclose(native_step[name], value, rtol=1e-12, atol=1e-12)
+
+
+def test_a_start_without_a_density_fails_in_a_burst_as_in_a_step():
+    model = mixture(2, 2, "full", 0.0)
+    x = np.random.default_rng(0).standard_normal((50, 2))
+    bad = model.parameters(weights=[0.5, 0.5], means=np.zeros((2, 2)), covariances=[np.eye(2), np.ones((2, 2))])
+    for burst in (model.burst, None):
+        with pytest.raises(NumericalFailure, match=r"component \[1\]"):
+            run(EM(model, burst), ArraySource(x), bad, NeverStop(), Limits(3))
+
+
 @pytest.mark.parametrize("shape", ["full", "diag", "spherical"])
 def test_a_collapse_ends_a_burst_as_it_ends_single_steps(shape, isa):
     rng = np.random.default_rng(0)
@@ -534,12 +559,11 @@ def test_other_functions_refuse_arrays_that_do_not_fit():
 def burst_arguments(**changes):
     k, d, steps = 3, 2, 4
     x = np.random.default_rng(0).standard_normal((30, d))
-    given = dict(isa=ISAS[-1], x=x, weight=None, shape=0, ridge=np.ones(d), steps=steps)
-    given.update({name: np.ones((steps + 1, k)) for name in ("weights", "constants", "penalty", "counts")})
-    given.update({name: np.zeros((steps + 1, k, d)) for name in ("means", "first")})
-    given.update({name: np.tile(np.eye(d), (steps + 1, k, 1, 1)) for name in ("covariances", "scatter")})
-    given.update(whitening=np.zeros((steps + 1, k, d, d)), objective=np.zeros(steps + 1))
-    return {**given, **changes}
+    records = np.zeros((steps + 1, 2 * (k + k * d + k * d * d) + 1))
+    # Weights, means and covariances of the start; the E-step there is asked for.
+    records[0, : k + k * d + k * d * d] = np.r_[np.ones(k), np.arange(k * d), np.tile(np.eye(d).ravel(), k)]
+    given = dict(isa=ISAS[-1], x=x, weight=None, shape=0, n_components=k, ridge=np.ones(d), steps=steps)
+    return {**given, "from_start": True, "records": records, **changes}
 
 
 def test_bursts_refuse_arrays_that_do_not_fit():
@@ -547,7 +571,7 @@ def test_bursts_refuse_arrays_that_do_not_fit():
     shorter = {name: value[:-1] for name, value in burst_arguments().items() if isinstance(value, np.ndarray)}
     del shorter["x"]  # fewer rows are no mistake
     bad = [*shorter.items(), ("steps", 5), ("steps", -1), ("shape", 4), ("shape", -1), ("weight", np.ones(29))]
-    bad += [("means", np.zeros(30)), ("x", np.zeros((30, 2), dtype=np.float32)), ("isa", "mmx")]
+    bad += [("n_components", 4), ("n_components", 0), ("x", np.zeros((30, 2), dtype=np.float32)), ("isa", "mmx")]
     for name, value in bad:
         with pytest.raises((TypeError, ValueError)):
             native.burst(**burst_arguments(**{name: value}))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, Protocol, Self, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -129,12 +129,12 @@ class FamilyTrail(Protocol):
 
     @property
     def objective(self) -> Array:
-        """The mixture's objective at the start (not set) and after each step."""
+        """The mixture's objective at the start (if its E-step was asked for) and after each step."""
         ...
 
     @property
     def done(self) -> int:
-        """Steps that were taken."""
+        """Steps that were taken; -1 if the start has no density."""
         ...
 
     @property
@@ -184,11 +184,14 @@ class Family(Protocol):
         ...
 
     def burst(self, params: Parameters, statistics: Any, block: Block, steps: int) -> Any:
-        """Many steps of a mixture's EM on one small block at once, a `FamilyTrail`, or None."""
+        """Many steps of a mixture's EM on one small block at once, a `FamilyTrail`, or None.
+
+        Statistics of None ask for the E-step at `params` first.
+        """
         ...
 
     def on_trail(self, params: Parameters, trail: Any, step: int) -> tuple[Parameters, Any]:
-        """Parameters and family statistics after a step of a trail, from 1."""
+        """Parameters and family statistics after a step of a trail; 0 is its start."""
         ...
 
     def sample(self, params: Parameters, component: int, n: int, rng: np.random.Generator) -> AnyArray:
@@ -200,8 +203,7 @@ class Family(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Info:
+class Info(NamedTuple):
     """What a person may want to see of one iteration; nothing is computed from it.
 
     Attributes
@@ -248,7 +250,7 @@ class Trail(Protocol):
 
     @property
     def objectives(self) -> Sequence[float]:
-        """The objective after each M-step."""
+        """The objective of each point."""
         ...
 
     @property
@@ -257,11 +259,12 @@ class Trail(Protocol):
         ...
 
     def point(self, index: int) -> tuple[Parameters, Any]:
-        """Parameters and statistics after M-step `index` of the trail, from 0."""
+        """Parameters and statistics of point `index` of the trail, from 0."""
         ...
 
 
-# Many steps of EM from (parameters, statistics) on the one block of the data; None where it cannot be done.
+# Many steps of EM from (parameters, statistics) on the one block of the data; None where it cannot be done. The points
+# are those after each M-step; without statistics, the parameters themselves are the first of them.
 Burst = Callable[[Parameters, Any, Block, int], Trail | None]
 
 

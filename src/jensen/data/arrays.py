@@ -90,6 +90,9 @@ class ArraySource:
 
     def fold(self, block_pass: Callable[[Parameters, Block], MergeableT], params: Parameters) -> MergeableT:
         """The pass over every block, merged from the left in block order."""
+        if self.n_blocks == 1:
+            with single_threaded_blas():
+                return block_pass(params, self.block(0))
         # An error between two results must end the work behind them at once, not when its traceback is forgotten.
         with closing(self.map_ordered(block_pass, params)) as results:
             total = next(results)

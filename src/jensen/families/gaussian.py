@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self, get_args
 
 import numpy as np
@@ -33,6 +34,7 @@ from jensen.kernels.choose import (
     gaussian_moments,
     gaussian_rows,
     native_factors,
+    native_maximize,
     remembers,
 )
 from jensen.kernels.portable import Shape, gaussian_log_joint, weighted_moments
@@ -159,7 +161,7 @@ class Gaussian:
     ridge: Array
     floor: Array | None = None
 
-    @property
+    @cached_property
     def domains(self) -> Mapping[str, Domain]:
         """``means``: real; ``covariances``: positive definite, or positive variances."""
         k, d = self.n_components, self.n_features
@@ -219,6 +221,11 @@ class Gaussian:
     def maximize(self, params: Parameters, statistics: GaussianStatistics) -> Mapping[str, Array]:
         """Closed-form maximiser; a component without rows keeps its old parameters, which lose nothing."""
         counts = statistics.counts
+        if statistics.shift is params["means"]:
+            old, moments = (statistics.shift, params["covariances"]), (counts, statistics.first, statistics.scatter)
+            found = native_maximize(self.shape, np.ascontiguousarray(self.ridge), old, moments)
+            if found is not None:
+                return {"means": found[0], "covariances": found[1]}
         means, scatter = statistics.centred()
         alive = counts > 0
         safe = np.where(alive, counts, 1.0)
@@ -236,21 +243,22 @@ class Gaussian:
         return {"means": means, "covariances": covariances}
 
     def burst(
-        self, params: Parameters, statistics: GaussianStatistics, block: Block, steps: int
+        self, params: Parameters, statistics: GaussianStatistics | None, block: Block, steps: int
     ) -> GaussianTrail | None:
         """Many steps of a mixture's EM on one small block at once; None where there is nothing to gain by it."""
-        start = (params["means"], params["covariances"], statistics.counts, statistics.first, statistics.scatter)
-        if statistics.shift is not params["means"]:
-            return None
-        return gaussian_burst(block.x, block.weight, self.shape, np.ascontiguousarray(self.ridge), steps, start)
+        moments = None
+        if statistics is not None:
+            if statistics.shift is not params["means"]:
+                return None
+            moments = (statistics.counts, statistics.first, statistics.scatter)
+        start, ridge = (params["weights"], params["means"], params["covariances"]), np.ascontiguousarray(self.ridge)
+        return gaussian_burst(block.x, block.weight, self.shape, ridge, steps, start, moments)
 
     def on_trail(self, params: Parameters, trail: GaussianTrail, step: int) -> tuple[Parameters, GaussianStatistics]:
-        """Parameters of the same domains, and their statistics, after a step of a trail, from 1."""
-        reached = params.replace(
-            weights=trail.weights[step], means=trail.means[step], covariances=trail.covariances[step]
-        )
-        moments = (trail.counts[step].copy(), trail.first[step].copy(), trail.scatter[step].copy())
-        return reached, GaussianStatistics(*moments, reached["means"], self.shape)
+        """Parameters of the same domains, and their statistics, after a step of a trail; 0 is its start."""
+        weights, means, covariances, *moments = trail.point(step)
+        reached = params.replace(weights=weights, means=means, covariances=covariances)
+        return reached, GaussianStatistics(moments[0], moments[1], moments[2], reached["means"], self.shape)
 
     # ----------------------------------------------------------------------------------------- sampling, faults
 
@@ -269,8 +277,7 @@ class Gaussian:
             if count < self.n_features + 1
         ]
         floor = self.ridge if self.floor is None else self.floor
-        # No eigenvalue is below 1 / tr(F Sigma^-1) floors, which costs nothing here and settles most cases.
-        if (2.0 * NEARLY_SINGULAR * factors(self.shape, params, floor)[2] <= 1.0).all():
+        if clear_of(factors(self.shape, params, floor)[2], NEARLY_SINGULAR):
             return tuple(found)
         ratios = floor_ratios(self.shape, params["covariances"], floor, floor > 0)
         if ratios is not None:
@@ -283,6 +290,14 @@ class Gaussian:
                 if ratio < NEARLY_SINGULAR
             ]
         return tuple(found)
+
+
+def clear_of(penalty: Array, times: float) -> bool:
+    """Whether penalties tr(F Sigma_k^-1)/2 alone show every eigenvalue to be above so many times its floor F.
+
+    No eigenvalue is below 1 / tr(F Sigma^-1) floors: this costs nothing and settles most cases.
+    """
+    return bool(2.0 * times * penalty.max() <= 1.0)
 
 
 def floor_ratios(shape: Shape, covariances: Array, floor: Array, columns: AnyArray) -> Array | None:

@@ -13,6 +13,7 @@ from jensen.core.block import AnyArray, Array
 from jensen.core.contracts import StoppingRule
 from jensen.core.parameters import Parameters
 from jensen.data.arrays import ArraySource
+from jensen.data.pool import single_threaded_blas
 from jensen.errors import InputError
 from jensen.families.gaussian import Gaussian
 from jensen.fit.restarts import EndObserver, StartObserver, run_starts
@@ -116,6 +117,19 @@ def fit_mixture(
     NumericalFailure
         If no start has a density, which takes parameters of the user's that are not positive definite.
     """
+    # Held once for the whole fit: taking it is dear where a pass is short.
+    with single_threaded_blas():
+        return _fit(source, settings, data, feature_names, observer, on_end)
+
+
+def _fit(
+    source: ArraySource,
+    settings: MixtureSettings,
+    data: DataSummary | None,
+    feature_names: tuple[str, ...] | None,
+    observer: StartObserver | None,
+    on_end: EndObserver | None,
+) -> MixtureFit:
     began = time.perf_counter()
     seed = fresh_seed() if settings.seed is None else settings.seed
     data = summarise(source, seed) if data is None else data

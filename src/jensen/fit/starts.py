@@ -14,7 +14,8 @@ import numpy as np
 from jensen.core.block import AnyArray, Array
 from jensen.core.parameters import Parameters
 from jensen.data.arrays import ArraySource
-from jensen.families.gaussian import NEARLY_SINGULAR, Gaussian, GaussianStatistics, floor_ratios
+from jensen.errors import NumericalFailure
+from jensen.families.gaussian import NEARLY_SINGULAR, Gaussian, GaussianStatistics, clear_of, factors, floor_ratios
 from jensen.fit.kmeans import lloyd, nearest_labels, seed_rows
 from jensen.fit.summary import DataSummary
 from jensen.kernels.choose import native_kernels, native_labelled_moments
@@ -55,8 +56,8 @@ def draw_start(kind: StartKind, model: Mixture, data: DataSummary, rng: np.rando
     else:
         seeds = seed_rows(z, data.weight, n_components, rng)
     # With fewer different rows than components, components share rows; coinciding ones are reported after the fit.
-    seeds = np.resize(seeds, n_components)
-    if kind == "kmeans" and len(np.unique(seeds)) == n_components:
+    seeds = seeds if len(seeds) == n_components else np.resize(seeds, n_components)
+    if kind == "kmeans" and len(set(seeds.tolist())) == n_components:
         return from_labels(model, data, lloyd(z, data.weight, z[seeds]))
     return _from_seeds(model, data, z, seeds)
 
@@ -66,11 +67,18 @@ def from_labels(model: Mixture, data: DataSummary, labels: AnyArray) -> Paramete
     if native_kernels() is None:
         return from_given(model, data, ArraySource(data.rows, data.weight, labels=labels))
     family: Gaussian = model.family  # type: ignore[assignment]
-    template = _template(model, data)
     counts, means, scatter = native_labelled_moments(data.rows, data.weight, labels, family.shape, family.n_components)
-    means = np.where(counts[:, None] > 0, means, template["means"])
-    moments = GaussianStatistics(counts, np.zeros_like(means), scatter, means, family.shape)
+    means = np.where(counts[:, None] > 0, means, data.centre)
+    template = model.parameters(weights=counts, means=means, covariances=spread_out(model, data.scale**2))
+    moments = GaussianStatistics(counts, np.zeros_like(means), scatter, template["means"], family.shape)
     params = model.maximize(template, MixtureStatistics(moments, float(counts.sum()), np.nan))
+    try:
+        # Most starts are far from singular, which the factors that the first E-step needs say at no cost.
+        penalty = factors(family.shape, params, data.auto_ridge())[2]
+        if clear_of(penalty, NEARLY_SINGULAR):
+            return params
+    except NumericalFailure:
+        pass
     return _decorrelated(model, _repair(model, data, params))
 
 
@@ -98,9 +106,11 @@ def _template(model: Mixture, data: DataSummary) -> Parameters:
 def spread_out(model: Mixture, variances: Array) -> Array:
     """Covariances of the model's shape with the same variances (d,) in every component."""
     family: Gaussian = model.family  # type: ignore[assignment]
-    k = family.n_components
+    k, d = family.n_components, family.n_features
     if family.shape == "full":
-        return np.tile(np.diag(variances), (k, 1, 1))
+        matrices = np.zeros((k, d * d))
+        matrices[:, :: d + 1] = variances
+        return matrices.reshape(k, d, d)
     if family.shape == "tied":
         return np.diag(variances)
     return np.tile(variances, (k, 1)) if family.shape == "diag" else np.full(k, variances.mean())

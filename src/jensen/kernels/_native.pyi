@@ -21,19 +21,24 @@ def burst(
     x: AnyArray,
     weight: Array | None,
     shape: int,
+    n_components: int,
     ridge: Array,
     steps: int,
-    weights: Array,
-    means: Array,
-    covariances: Array,
-    whitening: Array,
-    constants: Array,
-    penalty: Array,
+    from_start: bool,
+    records: Array,
+) -> tuple[int, int]: ...
+def maximize(
+    shape: int,
+    ridge: Array,
+    old_means: Array,
+    old_covariances: Array,
     counts: Array,
     first: Array,
     scatter: Array,
-    objective: Array,
-) -> tuple[int, int]: ...
+    weights: Array,
+    means: Array,
+    covariances: Array,
+) -> None: ...
 def factors(
     shape: int, covariances: Array, ridge: Array, whitening: Array, constants: Array, penalty: Array
 ) -> int: ...

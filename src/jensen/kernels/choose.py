@@ -6,6 +6,7 @@ machine of the architecture has), or ``portable`` for NumPy.
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from functools import cache
@@ -139,36 +140,75 @@ def native_factors(
     return whitening, constants, penalty, failed
 
 
+def native_maximize(
+    shape: Shape, ridge: Array, old: tuple[Array, Array], moments: tuple[Array, Array, Array]
+) -> tuple[Array, Array] | None:
+    """Means and covariances that maximise, of few features, from the code that a burst takes them from.
+
+    Parameters
+    ----------
+    shape : {"full", "tied", "diag", "spherical"}
+        Which covariances.
+    ridge : ndarray of shape (d,)
+        Diagonal of R.
+    old : tuple of ndarray
+        Means, about which the moments are, and covariances, which a component without rows keeps.
+    moments : tuple of ndarray
+        Counts (K,), first moments (K, d) and scatter.
+
+    Returns
+    -------
+    tuple of ndarray or None
+        None where there is no native kernel, or NumPy does it better.
+    """
+    module = choice().module
+    if module is None or ridge.size > FEW_FEATURES:
+        return None
+    weights, means, covariances = np.empty(len(moments[0])), np.empty(old[0].shape), np.empty(old[1].shape)
+    module.maximize(_SHAPE_CODES[shape], ridge, *old, *moments, weights, means, covariances)
+    return means, covariances
+
+
 @dataclass(frozen=True, eq=False)
 class GaussianTrail:
-    """Points of consecutive EM steps, the start in front; arrays have the step as first axis.
+    """Points of consecutive EM steps, the start in front.
 
     Attributes
     ----------
-    weights, means, covariances, counts, first, scatter : ndarray
-        Parameters, and the moments at them; the weights of the start are not set.
-    objective : ndarray of shape (steps + 1,)
-        Penalised log-likelihoods; the entry of the start is not set.
+    records : ndarray of shape (steps + 1, numbers)
+        A row for each point: weights, means, covariances, counts, first moments, scatter, objective, one after another.
+    shapes : tuple of tuple of int
+        Shapes of these arrays, in the same order but for the objective.
     done : int
-        Steps that were taken.
+        Steps that were taken; -1 if the start has no density.
     failed : int
         The component whose covariance was not positive definite after `done` steps, or -1.
     """
 
-    weights: Array
-    means: Array
-    covariances: Array
-    counts: Array
-    first: Array
-    scatter: Array
-    objective: Array
+    records: Array
+    shapes: tuple[tuple[int, ...], ...]
     done: int
     failed: int
+
+    @property
+    def objective(self) -> Array:
+        """Penalised log-likelihoods; that of the start is set if its E-step was asked for."""
+        return self.records[:, -1]
+
+    def point(self, step: int) -> list[Array]:
+        """Weights, means, covariances, counts, first moments and scatter of one point."""
+        row, found, at = self.records[step], list[Array](), 0
+        for shape in self.shapes:
+            end = at + math.prod(shape)
+            found.append(row[at:end].reshape(shape))
+            at = end
+        return found
 
 
 # Beyond these, the numerical work outweighs the calls, and LAPACK does the M-step better.
 FEW_FEATURES = 16
 _BURST_NUMBERS = 1 << 17
+_BURST_WORK = 1 << 22
 
 
 def gaussian_burst(
@@ -177,7 +217,8 @@ def gaussian_burst(
     shape: Shape,
     ridge: Array,
     steps: int,
-    start: tuple[Array, Array, Array, Array, Array],
+    start: tuple[Array, Array, Array],
+    moments: tuple[Array, Array, Array] | None,
 ) -> GaussianTrail | None:
     """Many EM steps in one call, for a block so small that the calls cost more than the work.
 
@@ -194,7 +235,9 @@ def gaussian_burst(
     steps : int
         M-steps, each with the E-step after it.
     start : tuple of ndarray
-        Means, covariances, and the counts, first moments and scatter at them.
+        Weights, means and covariances.
+    moments : tuple of ndarray or None
+        Counts, first moments and scatter at the start; None to take the E-step there first.
 
     Returns
     -------
@@ -202,20 +245,24 @@ def gaussian_burst(
         None where there is no native kernel, or the problem is too large to gain by it.
     """
     chosen = choice()
-    n_components, d = start[0].shape
-    per_step = 3 * start[1].size + 2 * start[0].size + 5 * n_components
-    if chosen.module is None or d > FEW_FEATURES or per_step * steps > _BURST_NUMBERS or x.dtype != np.float64:
+    n_components, d = start[1].shape
+    head = sum(array.size for array in start)
+    work = len(x) * n_components * (d + 1) * (d + 2)
+    if chosen.module is None or d > FEW_FEATURES or x.dtype != np.float64 or work > _BURST_WORK:
         return None
-    means, covariances, counts, first, scatter = (np.empty((steps + 1, *array.shape)) for array in start)
-    for array, value in zip((means, covariances, counts, first, scatter), start, strict=True):
-        array[0] = value
-    weights, constants, penalty = (np.empty((steps + 1, n_components)) for _ in range(3))
-    whitening, objective = np.empty(covariances.shape), np.empty(steps + 1)
+    length = 2 * head + 1
+    steps = min(steps, _BURST_NUMBERS // length)
+    if steps < 1:
+        return None
+    records = np.empty((steps + 1, length))
+    given = np.concatenate([array.ravel() for array in (*start, *(moments or ()))])
+    records[0, : given.size] = given
+    code = _SHAPE_CODES[shape]
     done, failed = chosen.module.burst(
-        chosen.isa, x, weight, _SHAPE_CODES[shape], ridge, steps,
-        weights, means, covariances, whitening, constants, penalty, counts, first, scatter, objective,
-    )  # fmt: skip
-    return GaussianTrail(weights, means, covariances, counts, first, scatter, objective, done, failed)
+        chosen.isa, x, weight, code, n_components, ridge, steps, moments is None, records
+    )
+    shapes = (*(array.shape for array in start), (n_components,), start[1].shape, start[2].shape)
+    return GaussianTrail(records, shapes, done, failed)
 
 
 def native_kernels() -> ModuleType | None:

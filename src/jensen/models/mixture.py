@@ -49,10 +49,11 @@ class _MixtureTrail:
     template: Parameters
     trail: FamilyTrail
     weight: float
+    first: int
 
     @cached_property
     def objectives(self) -> list[float]:
-        return [float(value) for value in self.trail.objective[1 : self.trail.done + 1]]
+        return list(self.trail.objective[self.first : self.trail.done + 1].tolist())
 
     @property
     def failure(self) -> str:
@@ -60,7 +61,7 @@ class _MixtureTrail:
         return "" if failed < 0 else f"covariance of component [{failed}] is not positive definite"
 
     def point(self, index: int) -> tuple[Parameters, MixtureStatistics]:
-        params, components = self.model.family.on_trail(self.template, self.trail, index + 1)
+        params, components = self.model.family.on_trail(self.template, self.trail, index + self.first)
         return params, MixtureStatistics(components, self.weight, self.objectives[index])
 
 
@@ -104,7 +105,7 @@ class Mixture:
         """Number of components K."""
         return self.family.n_components
 
-    @property
+    @cached_property
     def domains(self) -> dict[str, Domain]:
         """The model's parameters and where each lives."""
         return {"weights": Simplex(self.n_components), **self.family.domains}
@@ -155,10 +156,14 @@ class Mixture:
         counts = statistics.components.counts
         return params.replace(weights=counts / counts.sum(), **self.family.maximize(params, statistics.components))
 
-    def burst(self, params: Parameters, statistics: MixtureStatistics, block: Block, steps: int) -> Trail | None:
-        """Many EM steps at once on the one block of the data, where the family can; else None."""
-        trail = self.family.burst(params, statistics.components, block, steps)
-        return None if trail is None else _MixtureTrail(self, params, trail, block.total_weight)
+    def burst(self, params: Parameters, statistics: MixtureStatistics | None, block: Block, steps: int) -> Trail | None:
+        """Many EM steps at once on the one block of the data, where the family can; else None.
+
+        Statistics of None ask for the E-step at `params` first, whose point is then the first of the trail.
+        """
+        components, first = (None, 0) if statistics is None else (statistics.components, 1)
+        trail = self.family.burst(params, components, block, steps)
+        return None if trail is None else _MixtureTrail(self, params, trail, block.total_weight, first)
 
     def objective(self, params: Parameters, statistics: MixtureStatistics) -> float:
         """The log-likelihood with the family's penalty."""

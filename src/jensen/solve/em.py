@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from jensen.core.contracts import Burst, Expect, Info, Model, Point, Source, Sta
 from jensen.core.parameters import Parameters
 from jensen.errors import NumericalFailure
 
-_MIN_BURST, _MAX_BURST = 8, 64
+_MIN_BURST, _MAX_BURST = 12, 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +50,7 @@ class _OnTrail:
         return self._records[1]
 
 
-@dataclass(frozen=True, eq=False)
-class EMState:
+class EMState(NamedTuple):
     """What EM carries from one pass to the next.
 
     Attributes
@@ -102,23 +102,22 @@ class EM:
         )
 
     def ahead(self, state: EMState, source: Source) -> Iterator[tuple[EMState, Info]] | None:
-        """Bursts of 8 to 64 steps; a run that stops within one has wasted no more than it has used."""
-        point = state.point
-        if self.burst is None or point is None or source.n_blocks > 1:
+        """Bursts of 12 to 64 steps; a run that stops within one has wasted no more than it has used."""
+        if self.burst is None or source.n_blocks > 1:
             return None
-        steps = min(_MAX_BURST, max(_MIN_BURST, point.iteration))
-        trail = self.burst(point.params, point.statistics, source.block(0), steps)
-        return None if trail is None else self._follow(state, trail, point)
+        point = state.point
+        params, statistics = (state.start, None) if point is None else (point.params, point.statistics)
+        steps = _MIN_BURST if point is None else min(_MAX_BURST, max(_MIN_BURST, point.iteration))
+        trail = self.burst(params, statistics, source.block(0), steps)
+        return None if trail is None else self._follow(state, trail)
 
-    def _follow(self, state: EMState, trail: Trail, point: Point) -> Iterator[tuple[EMState, Info]]:
-        before = point.objective
+    def _follow(self, state: EMState, trail: Trail) -> Iterator[tuple[EMState, Info]]:
+        point, start = state.point, state.start
+        # At the very start there is nothing to gain on; as with single steps, its gain is infinite.
+        before, iteration = (-math.inf, 0) if point is None else (point.objective, point.iteration + 1)
         for index, objective in enumerate(trail.objectives):
-            iteration = point.iteration + index + 1
-            yield (
-                EMState(state.start, _OnTrail(trail, index, iteration)),
-                Info(iteration, objective, objective - before),
-            )
-            before = objective
+            yield EMState(start, _OnTrail(trail, index, iteration)), Info(iteration, objective, objective - before)
+            before, iteration = objective, iteration + 1
         if trail.failure:
             raise NumericalFailure(trail.failure)
 

@@ -87,14 +87,16 @@ void joint_tiles(const Workspace<T>& w, int k, const T* factor, int filled) {
     }
 }
 
-template <class T>
+// D is the number of features where it is small and loops are unrolled, or 0.
+template <class T, int D>
 void joint_diagonal(const Workspace<T>& w, int k, const T* factor, bool spherical, int filled) {
     constexpr int L = kLanes<T>, R = kStrip;
-    const int d = w.d;
+    const int d = D > 0 ? D : w.d;
     const T* centre = w.centre + static_cast<int64_t>(k) * w.padded;
     T* joint = w.joint + static_cast<int64_t>(k) * w.ld;
     for (int i = 0; i < filled; i += R * L) {
         Vec<T> q[R] = {};
+#pragma GCC unroll 8
         for (int j = 0; j < d; ++j) {
             const T square = spherical ? T(1) : factor[j];
 #pragma GCC unroll 4
@@ -115,9 +117,10 @@ void joint_diagonal(const Workspace<T>& w, int k, const T* factor, bool spherica
 
 // ---------------------------------------------------------------------------------------------- responsibilities
 
-// Turn joint densities into weighted responsibilities; the sum of the weighted log-likelihoods comes back.
+// Turn joint densities into weighted responsibilities; the sum of the weighted log-likelihoods comes back. Rows from
+// `plain` on are weighted.
 template <class T>
-double normalise(Workspace<T>& w, int filled, bool weighted, bool labelled = false) {
+double normalise(Workspace<T>& w, int filled, int plain, bool labelled = false) {
     constexpr int L = kLanes<T>;
     double loglik = 0.0;
     // Sums lie between 1 and K: a product of this many stays in range, and one logarithm serves them all.
@@ -144,7 +147,7 @@ double normalise(Workspace<T>& w, int filled, bool weighted, bool labelled = fal
         }
         total = or_one<T>(total);
         Vec<T> scale = reciprocal(total);
-        if (weighted) {
+        if (i + L > plain) {
             const Vec<T> weight = load(w.row_weight + i);
             scale *= weight;
             for (int l = 0; l < L; ++l) {
@@ -177,7 +180,15 @@ void joint_all(const Task<T>& task, Workspace<T>& w, int filled) {
     for (int k = 0; k < w.K; ++k) {
         const T* factor = w.factor + (task.shape == Shape::tied ? 0 : k * w.factor_size);
         if (task.shape == Shape::diag || task.shape == Shape::spherical) {
-            joint_diagonal<T>(w, k, factor, task.shape == Shape::spherical, filled);
+            const bool spherical = task.shape == Shape::spherical;
+            switch (w.d) {
+                case 1: joint_diagonal<T, 1>(w, k, factor, spherical, filled); break;
+                case 2: joint_diagonal<T, 2>(w, k, factor, spherical, filled); break;
+                case 3: joint_diagonal<T, 3>(w, k, factor, spherical, filled); break;
+                case 4: joint_diagonal<T, 4>(w, k, factor, spherical, filled); break;
+                case 8: joint_diagonal<T, 8>(w, k, factor, spherical, filled); break;
+                default: joint_diagonal<T, 0>(w, k, factor, spherical, filled);
+            }
             continue;
         }
         constexpr int R4 = kRegisters >= 32 ? 4 : 2, R2 = kRegisters >= 32 ? 2 : 1;

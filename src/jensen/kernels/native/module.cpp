@@ -146,37 +146,43 @@ auto* data_of(const Array& array, size_t size) {
 }
 
 std::tuple<int, int> burst(const std::string& isa, const Matrix<double>& x, const std::optional<Input>& weight,
-                           int shape, const Input& ridge, int steps, const Output& weights, const Output& means,
-                           const Output& covariances, const Output& whitening, const Output& constants,
-                           const Output& penalty, const Output& counts, const Output& first, const Output& scatter,
-                           const Output& objective) {
+                           int shape, int K, const Input& ridge, int steps, bool from_start, const Output& records) {
     const Kernels& kernels = kernels_named(isa);
-    if (means.ndim() != 3 || shape < 0 || shape > 3 || steps < 0) {
+    if (K < 1 || x.shape(1) == 0 || shape < 0 || shape > 3 || steps < 0) {
         throw std::invalid_argument("arrays of the pass do not fit one another");
     }
     Task<double> task;
     task.n = static_cast<int64_t>(x.shape(0));
     task.d = static_cast<int>(x.shape(1));
-    task.K = static_cast<int>(means.shape(1));
+    task.K = K;
     task.shape = static_cast<Shape>(shape);
     task.x = x.data();
     task.weight = weight ? data_of(*weight, x.shape(0)) : nullptr;
-    const size_t k = task.K, d = task.d, room = static_cast<size_t>(steps) + 1;
-    const size_t sizes[] = {k * d * d, d * d, k * d, k};
-    const size_t size = sizes[shape];
-    jensen::Trail trail;
-    trail.mixture = {data_of(weights, room * k),          data_of(means, room * k * d),
-                     data_of(covariances, room * size), data_of(whitening, room * size),
-                     data_of(constants, room * k),      data_of(penalty, room * k)};
-    trail.counts = data_of(counts, room * k);
-    trail.first = data_of(first, room * k * d);
-    trail.scatter = data_of(scatter, room * size);
-    trail.objective = data_of(objective, room);
-    const double* r = data_of(ridge, d);
+    const size_t room = (static_cast<size_t>(steps) + 1) * jensen::record_size(task.shape, K, task.d);
+    double* out = data_of(records, room);
+    const double* r = data_of(ridge, x.shape(1));
     int failed = -1;
     nb::gil_scoped_release release;
-    const int done = jensen::burst(kernels, task, r, steps, trail, &failed);
+    const int done = jensen::burst(kernels, task, r, steps, from_start, out, &failed);
     return {done, failed};
+}
+
+void maximize(int shape, const Input& ridge, const Input& old_means, const Input& old_covariances,
+              const Input& counts, const Input& first, const Input& scatter, const Output& weights,
+              const Output& means, const Output& covariances) {
+    const size_t k = counts.size(), d = ridge.size();
+    const size_t sizes[] = {k * d * d, d * d, k * d, k};
+    if (shape < 0 || shape > 3) throw std::invalid_argument("arrays of the pass do not fit one another");
+    const size_t size = sizes[shape];
+    std::vector<double> scratch(jensen::maximize_scratch(static_cast<int>(k), static_cast<int>(d)));
+    // The old parameters are read and left alone.
+    const jensen::Mixture old{nullptr, const_cast<double*>(data_of(old_means, k * d)),
+                              const_cast<double*>(data_of(old_covariances, size)), nullptr, nullptr, nullptr};
+    const jensen::Mixture out{data_of(weights, k), data_of(means, k * d), data_of(covariances, size),
+                              nullptr, nullptr, nullptr};
+    jensen::maximize(static_cast<Shape>(shape), static_cast<int>(k), static_cast<int>(d),
+                     {counts.data(), data_of(first, k * d), data_of(scatter, size)}, old, ridge.data(), out,
+                     scratch.data());
 }
 
 int factors(int shape, const Input& covariances, const Input& ridge, const Output& whitening, const Output& constants,
@@ -288,10 +294,11 @@ NB_MODULE(_native, m) {
           nb::arg("shape"), nb::arg("centres"), nb::arg("whitening"), nb::arg("offsets"), nb::arg("counts").noconvert(),
           nb::arg("first").noconvert(), nb::arg("scatter").noconvert(), nb::arg("last").none().noconvert());
     m.def("burst", &burst, nb::arg("isa"), nb::arg("x").noconvert(), nb::arg("weight").none(), nb::arg("shape"),
-          nb::arg("ridge"), nb::arg("steps"), nb::arg("weights").noconvert(), nb::arg("means").noconvert(),
-          nb::arg("covariances").noconvert(), nb::arg("whitening").noconvert(), nb::arg("constants").noconvert(),
-          nb::arg("penalty").noconvert(), nb::arg("counts").noconvert(), nb::arg("first").noconvert(),
-          nb::arg("scatter").noconvert(), nb::arg("objective").noconvert());
+          nb::arg("n_components"), nb::arg("ridge"), nb::arg("steps"), nb::arg("from_start"),
+          nb::arg("records").noconvert());
+    m.def("maximize", &maximize, nb::arg("shape"), nb::arg("ridge"), nb::arg("old_means"), nb::arg("old_covariances"),
+          nb::arg("counts"), nb::arg("first"), nb::arg("scatter"), nb::arg("weights").noconvert(),
+          nb::arg("means").noconvert(), nb::arg("covariances").noconvert());
     m.def("factors", &factors, nb::arg("shape"), nb::arg("covariances"), nb::arg("ridge"),
           nb::arg("whitening").noconvert(), nb::arg("constants").noconvert(), nb::arg("penalty").noconvert());
     m.def("seed_rows", &seed_rows, nb::arg("z").noconvert(), nb::arg("weight"), nb::arg("candidates"),

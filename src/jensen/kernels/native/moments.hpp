@@ -66,6 +66,31 @@ void moments_range(const Workspace<T>& w, int k, int filled, double* lanes) {
     if constexpr (End < D) moments_range<T, D, End, range_end(End, D)>(w, k, filled, lanes);
 }
 
+// Accumulators of a component: d squares, d first moments, the count.
+template <class T, int D>
+void moments_diagonal_small(const Workspace<T>& w, int k, int filled, double* lanes) {
+    constexpr int L = kLanes<T>;
+    const T* centre = w.centre + static_cast<int64_t>(k) * w.padded;
+    const T* resp = w.joint + static_cast<int64_t>(k) * w.ld;
+    Vec<T> s[D] = {}, f[D] = {}, count = {};
+    for (int i = 0; i < filled; i += L) {
+        const Vec<T> r = load(resp + i);
+        count += r;
+#pragma GCC unroll 8
+        for (int j = 0; j < D; ++j) {
+            const Vec<T> c = load(w.xt + j * w.ld + i) - centre[j];
+            const Vec<T> rc = r * c;
+            f[j] += rc;
+            s[j] += rc * c;
+        }
+    }
+#pragma GCC unroll 8
+    for (int j = 0; j < D; ++j) add_lanes<T>(lanes + j * L, s[j]);
+#pragma GCC unroll 8
+    for (int j = 0; j < D; ++j) add_lanes<T>(lanes + (D + j) * L, f[j]);
+    add_lanes<T>(lanes + 2 * D * L, count);
+}
+
 // Sum over the rows of (rc_a c_b) for a 4 x 4 tile; on the diagonal tile only b <= a is wanted.
 template <class T, bool Diagonal>
 void scatter_tile(const T* rc, const T* c, int rows, int filled, T out[kTile][kTile]) {
@@ -187,11 +212,21 @@ void moments_diagonal(const Task<T>& task, const Workspace<T>& w, int k, int fil
 template <class T>
 void moments_all(const Task<T>& task, Workspace<T>& w, int filled) {
     for (int k = 0; k < w.K; ++k) {
+        double* lanes = w.lanes + static_cast<int64_t>(k) * accumulators(w.d, task.shape) * kLanes<T>;
         if (task.shape == Shape::diag || task.shape == Shape::spherical) {
-            moments_diagonal<T>(task, w, k, filled);
+            switch (w.d) {
+                case 1: moments_diagonal_small<T, 1>(w, k, filled, lanes); break;
+                case 2: moments_diagonal_small<T, 2>(w, k, filled, lanes); break;
+                case 3: moments_diagonal_small<T, 3>(w, k, filled, lanes); break;
+                case 4: moments_diagonal_small<T, 4>(w, k, filled, lanes); break;
+                case 5: moments_diagonal_small<T, 5>(w, k, filled, lanes); break;
+                case 6: moments_diagonal_small<T, 6>(w, k, filled, lanes); break;
+                case 7: moments_diagonal_small<T, 7>(w, k, filled, lanes); break;
+                case 8: moments_diagonal_small<T, 8>(w, k, filled, lanes); break;
+                default: moments_diagonal<T>(task, w, k, filled);
+            }
             continue;
         }
-        double* lanes = w.lanes + static_cast<int64_t>(k) * accumulators(w.d) * kLanes<T>;
         switch (w.d) {
             case 1: moments_range<T, 1, 0, range_end(0, 1)>(w, k, filled, lanes); break;
             case 2: moments_range<T, 2, 0, range_end(0, 2)>(w, k, filled, lanes); break;
@@ -210,23 +245,28 @@ void moments_all(const Task<T>& task, Workspace<T>& w, int filled) {
 template <class T>
 void finish(const Task<T>& task, Workspace<T>& w) {
     const int d = w.d;
-    if (task.shape == Shape::diag || task.shape == Shape::spherical) return;
+    const bool triangles = task.shape == Shape::full || task.shape == Shape::tied;
     if (d <= kSmall) {
         for (int k = 0; k < w.K; ++k) {
-            const double* lane = w.lanes + static_cast<int64_t>(k) * accumulators(d) * kLanes<T>;
+            const double* lane = w.lanes + static_cast<int64_t>(k) * accumulators(d, task.shape) * kLanes<T>;
             auto next = [&] {
                 double total = 0.0;
                 for (int l = 0; l < kLanes<T>; ++l) total += *lane++;
                 return total;
             };
-            double* scatter = task.scatter + (task.shape == Shape::tied ? 0 : static_cast<int64_t>(k) * d * d);
-            for (int i = 0; i < d; ++i)
-                for (int j = 0; j <= i; ++j) scatter[i * d + j] += next();
+            if (triangles) {
+                double* scatter = task.scatter + (task.shape == Shape::tied ? 0 : static_cast<int64_t>(k) * d * d);
+                for (int i = 0; i < d; ++i)
+                    for (int j = 0; j <= i; ++j) scatter[i * d + j] += next();
+            } else {
+                const bool diagonal = task.shape == Shape::diag;
+                for (int j = 0; j < d; ++j) task.scatter[diagonal ? static_cast<int64_t>(k) * d + j : k] += next();
+            }
             for (int j = 0; j < d; ++j) task.first[static_cast<int64_t>(k) * d + j] += next();
             task.counts[k] += next();
         }
     }
-    const int n_matrices = task.shape == Shape::tied ? 1 : w.K;
+    const int n_matrices = !triangles ? 0 : task.shape == Shape::tied ? 1 : w.K;
     for (int k = 0; k < n_matrices; ++k) {
         double* scatter = task.scatter + static_cast<int64_t>(k) * d * d;
         for (int i = 0; i < d; ++i)

@@ -13,8 +13,8 @@ void moments(Task<T>& task, void* scratch) {
     Workspace<T> w;
     layout<T>(w, task.d, task.K, task.shape, static_cast<char*>(scratch));
     prepare(task, w);
-    if (task.d <= kSmall && task.shape <= Shape::tied) {
-        const int64_t size = static_cast<int64_t>(accumulators(task.d)) * kLanes<T> * task.K;
+    if (task.d <= kSmall) {
+        const int64_t size = static_cast<int64_t>(accumulators(task.d, task.shape)) * kLanes<T> * task.K;
         for (int64_t i = 0; i < size; ++i) w.lanes[i] = 0.0;
     }
     const bool may_prune = task.last && can_prune(task.d, task.K, task.shape) && task.n > 0 && task.last[0] != -2;
@@ -29,7 +29,7 @@ void moments(Task<T>& task, void* scratch) {
         const int filled = static_cast<int>(round_up(count, unit));
         gather(task, w, start, count, filled);
         joint_all(task, w, filled);
-        task.loglik += normalise(w, filled, task.weight != nullptr || filled > count, may_prune);
+        task.loglik += normalise(w, filled, task.weight ? 0 : count, may_prune);
         moments_all(task, w, filled);
         if (may_prune) {
             for (int i = 0; i < count; ++i) task.last[start + i] = w.label[i];

@@ -194,7 +194,6 @@ void moments_pruned(Task<T>& task, Workspace<T>& w) {
         const int count = static_cast<int>(task.n - start < w.rows ? task.n - start : w.rows);
         const int filled = static_cast<int>(round_up(count, S));
         gather(task, w, start, count, filled);
-        const bool weighted = task.weight != nullptr || filled > count;
         const int n_strips = filled / S;
         for (int s = 0; s < n_strips; ++s) {
             int32_t own[S];
@@ -205,7 +204,8 @@ void moments_pruned(Task<T>& task, Workspace<T>& w) {
             }
             uint16_t* active = w.active + static_cast<int64_t>(s) * K;
             w.n_active[s] = joint_pruned<T>(task, w, s * S, own, n_own, active);
-            task.loglik += normalise_strip<T>(w, s * S, active, w.n_active[s], weighted);
+            task.loglik += normalise_strip<T>(w, s * S, active, w.n_active[s],
+                                              task.weight != nullptr || (s + 1) * S > count);
             visited += K;
             kept += w.n_active[s];
         }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <memory>
 #include <numeric>
 #include <vector>
 
@@ -74,8 +75,8 @@ void lloyd(const Kernels& kernels, const double* z, const double* weight, int64_
            double rest, double* centres, int64_t* labels) {
     std::vector<double> ones(K, 1.0), zeros(K, 0.0), sums(static_cast<size_t>(K) * d), counts(K);
     std::vector<int64_t> before;
-    std::vector<char> scratch(kernels.scratch_double(d, K, Shape::spherical) + 64);
-    void* aligned = scratch.data() + (64 - reinterpret_cast<uintptr_t>(scratch.data()) % 64) % 64;
+    const std::unique_ptr<char[]> scratch(new char[kernels.scratch_double(d, K, Shape::spherical) + 64]);
+    void* aligned = scratch.get() + (64 - reinterpret_cast<uintptr_t>(scratch.get()) % 64) % 64;
     Task<double> task;
     task.n = n, task.d = d, task.K = K, task.shape = Shape::spherical;
     task.x = z, task.centres = centres, task.whitening = ones.data(), task.offsets = zeros.data();

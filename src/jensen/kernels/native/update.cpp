@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 namespace jensen {
@@ -94,8 +95,8 @@ int factors(Shape shape, int K, int d, const double* ridge, const Mixture& mixtu
     return -1;
 }
 
-int maximize(Shape shape, int K, int d, const Moments& moments, const Mixture& old, const double* ridge,
-             const Mixture& out, double* scratch) {
+void maximize(Shape shape, int K, int d, const Moments& moments, const Mixture& old, const double* ridge,
+              const Mixture& out, double* scratch) {
     double* step = scratch;
     double total = 0.0, trace_ridge = 0.0;
     for (int k = 0; k < K; ++k) total += moments.counts[k];
@@ -117,7 +118,7 @@ int maximize(Shape shape, int K, int d, const Moments& moments, const Mixture& o
                 out.covariances[i * d + j] = out.covariances[j * d + i] = value;
             }
         }
-        return factors(shape, K, d, ridge, out, scratch);
+        return;
     }
     for (int k = 0; k < K; ++k) {
         // A component without rows keeps its covariance, which costs nothing.
@@ -149,43 +150,63 @@ int maximize(Shape shape, int K, int d, const Moments& moments, const Mixture& o
                 alive ? (centred > 0.0 ? centred : 0.0) / (count * d) + trace_ridge / d : old.covariances[k];
         }
     }
-    return factors(shape, K, d, ridge, out, scratch);
 }
 
-int burst(const Kernels& kernels, Task<double> task, const double* ridge, int steps, const Trail& trail, int* failed) {
-    const size_t K = task.K, d = task.d;
+namespace {
+
+size_t covariance_size(Shape shape, size_t K, size_t d) {
     const size_t sizes[] = {K * d * d, d * d, K * d, K};
-    const size_t size = sizes[static_cast<int>(task.shape)];
-    std::vector<double> scratch(maximize_scratch(task.K, task.d)), offsets(K);
-    std::vector<char> room(kernels.scratch_double(task.d, task.K, task.shape) + 64);
-    void* aligned = room.data() + (64 - reinterpret_cast<uintptr_t>(room.data()) % 64) % 64;
-    auto at = [&](size_t t) {
-        const Mixture& m = trail.mixture;
-        return Mixture{m.weights + t * K,    m.means + t * K * d,     m.covariances + t * size,
-                       m.whitening + t * size, m.constants + t * K, m.penalty + t * K};
+    return sizes[static_cast<int>(shape)];
+}
+
+}  // namespace
+
+size_t record_size(Shape shape, int K, int d) {
+    return 2 * (K + static_cast<size_t>(K) * d + covariance_size(shape, K, d)) + 1;
+}
+
+int burst(const Kernels& kernels, Task<double> task, const double* ridge, int steps, bool from_start, double* records,
+          int* failed) {
+    const size_t K = task.K, d = task.d;
+    const size_t size = covariance_size(task.shape, K, d), length = record_size(task.shape, task.K, task.d);
+    std::vector<double> scratch(maximize_scratch(task.K, task.d) + size + 3 * K);
+    double* const factor_room = scratch.data() + maximize_scratch(task.K, task.d);
+    double* const offsets = factor_room + size + 2 * K;
+    const std::unique_ptr<char[]> room(new char[kernels.scratch_double(task.d, task.K, task.shape) + 64]);
+    void* aligned = room.get() + (64 - reinterpret_cast<uintptr_t>(room.get()) % 64) % 64;
+    auto parameters = [&](int t) {
+        double* at = records + t * length;
+        return Mixture{at, at + K, at + K + K * d, factor_room, factor_room + size, factor_room + size + K};
     };
-    *failed = -1;
-    for (int t = 0; t < steps; ++t) {
-        const Moments moments{trail.counts + t * K, trail.first + t * K * d, trail.scatter + t * size};
-        const Mixture next = at(t + 1);
-        *failed = maximize(task.shape, task.K, task.d, moments, at(t), ridge, next, scratch.data());
-        if (*failed >= 0) return t;
+    auto moments = [&](int t) { return records + t * length + K + K * d + size; };
+    // The E-step at the parameters of record t; false if they have no density.
+    auto expect = [&](int t) {
+        const Mixture mixture = parameters(t);
+        *failed = factors(task.shape, task.K, task.d, ridge, mixture, scratch.data());
+        if (*failed >= 0) return false;
         for (size_t k = 0; k < K; ++k) {
             // The logarithm of an empty component's share is minus infinity, as it should be.
-            offsets[k] = next.constants[k] - next.penalty[k] + std::log(next.weights[k]);
+            offsets[k] = mixture.constants[k] - mixture.penalty[k] + std::log(mixture.weights[k]);
         }
-        task.centres = next.means;
-        task.whitening = next.whitening;
-        task.offsets = offsets.data();
-        task.counts = trail.counts + (t + 1) * K;
-        task.first = trail.first + (t + 1) * K * d;
-        task.scatter = trail.scatter + (t + 1) * size;
-        std::fill_n(task.counts, K, 0.0);
-        std::fill_n(task.first, K * d, 0.0);
-        std::fill_n(task.scatter, size, 0.0);
+        task.centres = mixture.means;
+        task.whitening = mixture.whitening;
+        task.offsets = offsets;
+        task.counts = moments(t);
+        task.first = task.counts + K;
+        task.scatter = task.first + K * d;
+        std::fill_n(task.counts, K + K * d + size, 0.0);
         task.loglik = 0.0;
         kernels.moments_double(task, aligned);
-        trail.objective[t + 1] = task.loglik;
+        task.scatter[size] = task.loglik;
+        return true;
+    };
+    *failed = -1;
+    if (from_start && !expect(0)) return -1;
+    for (int t = 0; t < steps; ++t) {
+        const double* at = moments(t);
+        maximize(task.shape, task.K, task.d, {at, at + K, at + K + K * d}, parameters(t), ridge, parameters(t + 1),
+                 scratch.data());
+        if (!expect(t + 1)) return t;
     }
     return steps;
 }

@@ -22,27 +22,27 @@ struct Moments {
     const double* scatter;
 };
 
-// Maximise. `old` gives the shift of the moments and the covariances of components without rows. Returns -1, or the
-// first component whose covariance is not positive definite.
-int maximize(Shape shape, int K, int d, const Moments& moments, const Mixture& old, const double* ridge,
-             const Mixture& out, double* scratch);
+// Maximise: weights, means and covariances. `old` gives the shift of the moments, and the covariances of components
+// without rows.
+void maximize(Shape shape, int K, int d, const Moments& moments, const Mixture& old, const double* ridge,
+              const Mixture& out, double* scratch);
 
-// What the E-step needs of the covariances: fills in whitening, constants and penalty. Returns as `maximize` does.
-// Every E-step of few features takes it from here, alone or in a burst, so that both give the same bits.
+// What the E-step needs of the covariances: fills in whitening, constants and penalty. Returns -1, or the first
+// component whose covariance is not positive definite. Every E-step of few features takes it from here, alone or in a
+// burst, so that both give the same bits.
 int factors(Shape shape, int K, int d, const double* ridge, const Mixture& mixture, double* scratch);
 
 // Doubles of scratch that `maximize` needs.
 size_t maximize_scratch(int K, int d);
 
-// One record for each of up to `steps` iterations, in arrays with the iteration in front; entry 0 is the start and is
-// read, with its moments and without its factors.
-struct Trail {
-    Mixture mixture;
-    double *counts, *first, *scatter, *objective;
-};
+// Numbers in the record of one step: weights (K,), means (K, d), covariances, counts (K,), first moments (K, d), scatter
+// and the objective.
+size_t record_size(Shape shape, int K, int d);
 
-// EM from entry 0 of the trail, which has room for `steps` + 1. Returns how many iterations were done; `failed` is -1,
-// or the component whose covariance ended it. `task` brings the data.
-int burst(const Kernels& kernels, Task<double> task, const double* ridge, int steps, const Trail& trail, int* failed);
+// EM from the record in front of `records`, which has room for `steps` more. Its parameters are read, and its moments
+// too, unless `from_start` asks for the E-step there first. Returns how many steps were done, -1 if not even that E-step
+// could be; `failed` is -1, or the component whose covariance ended it. `task` brings the data.
+int burst(const Kernels& kernels, Task<double> task, const double* ridge, int steps, bool from_start, double* records,
+          int* failed);
 
 }  // namespace jensen

@@ -58,7 +58,10 @@ constexpr bool can_prune(int d, int K, Shape shape) {
     return d > kSmall && K >= 8 && K < (1 << 16) && (shape == Shape::full || shape == Shape::tied);
 }
 
-constexpr int accumulators(int d) { return d * (d + 1) / 2 + d + 1; }
+// Numbers that a component's moments take: scatter or squares, first moments, count.
+constexpr int accumulators(int d, Shape shape) {
+    return (shape == Shape::diag || shape == Shape::spherical ? d : d * (d + 1) / 2) + d + 1;
+}
 
 template <class T>
 size_t layout(Workspace<T>& w, int d, int K, Shape shape, char* base) {
@@ -86,8 +89,7 @@ size_t layout(Workspace<T>& w, int d, int K, Shape shape, char* base) {
     w.factor = reinterpret_cast<T*>(take(sizeof(T) * w.factor_size * (shape == Shape::tied ? 1 : K)));
     w.offset = reinterpret_cast<T*>(take(sizeof(T) * K));
     w.origin = reinterpret_cast<double*>(take(sizeof(double) * d));
-    const bool in_lanes = d <= kSmall && (shape == Shape::full || shape == Shape::tied);
-    const size_t lane_bytes = in_lanes ? sizeof(double) * kLanes<T> * accumulators(d) * K : 0;
+    const size_t lane_bytes = d <= kSmall ? sizeof(double) * kLanes<T> * accumulators(d, shape) * K : 0;
     w.lanes = reinterpret_cast<double*>(take(lane_bytes));
     const bool prunable = can_prune(d, K, shape);
     const size_t strips = prunable ? static_cast<size_t>(w.rows / (kStrip * kLanes<T>)) : 0;
@@ -186,17 +188,19 @@ void transpose(const T* x, int d, const double* origin, T* xt, int ld, int count
 template <class T>
 void gather(const Task<T>& task, Workspace<T>& w, int64_t start, int count, int filled) {
     const int d = w.d, ld = w.ld;
-    if (!w.in_order && count == filled) {
-        transpose(task.x + start * d, d, w.origin, w.xt, ld, count);
-    } else {
-        for (int i = 0; i < filled; ++i) {
-            const int64_t at = start + (i < count ? i : count - 1);
-            const T* row = task.x + static_cast<int64_t>(w.in_order ? task.order[at] : at) * d;
+    if (w.in_order) {
+        for (int i = 0; i < count; ++i) {
+            const T* row = task.x + static_cast<int64_t>(task.order[start + i]) * d;
             for (int j = 0; j < d; ++j) w.xt[j * ld + i] = bring(row[j], w.origin[j]);
         }
+    } else {
+        transpose(task.x + start * d, d, w.origin, w.xt, ld, count);
     }
-    if (!task.weight && filled == count) return;
-    for (int i = 0; i < filled; ++i) {
+    for (int j = 0; j < d; ++j)
+        for (int i = count; i < filled; ++i) w.xt[j * ld + i] = w.xt[j * ld + count - 1];
+    // Without weights, only vectors that hold padding are weighted, or strips of them.
+    const int strip = kStrip * kLanes<T>;
+    for (int i = task.weight ? 0 : count / strip * strip; i < filled; ++i) {
         const int64_t at = start + i;
         w.row_weight[i] = i >= count ? T(0)
                           : task.weight ? static_cast<T>(task.weight[w.in_order ? task.order[at] : at])
