@@ -15,13 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jensen import datasets as datasets
+    from jensen import families as families
+    from jensen import models as models
     from jensen.config import show_config as show_config
+    from jensen.core import domains as domains
+    from jensen.core.model import LatentModel as LatentModel
+    from jensen.core.sums import Sums as Sums
     from jensen.data.pool import threads as threads
     from jensen.errors import JensenError as JensenError
     from jensen.errors import JensenWarning as JensenWarning
     from jensen.estimators import GaussianMixture as GaussianMixture
     from jensen.estimators import load as load
     from jensen.estimators import save as save
+    from jensen.fit.em import em as em
 
 __version__ = "0.1.0.dev0"
 
@@ -29,9 +35,15 @@ __all__ = [
     "GaussianMixture",
     "JensenError",
     "JensenWarning",
+    "LatentModel",
+    "Sums",
     "__version__",
     "datasets",
+    "domains",
+    "em",
+    "families",
     "load",
+    "models",
     "save",
     "show_config",
     "threads",
@@ -42,18 +54,26 @@ _HOME = {
     "GaussianMixture": "jensen.estimators",
     "JensenError": "jensen.errors",
     "JensenWarning": "jensen.errors",
+    "LatentModel": "jensen.core.model",
+    "Sums": "jensen.core.sums",
+    "em": "jensen.fit.em",
     "load": "jensen.estimators",
     "save": "jensen.estimators",
     "show_config": "jensen.config",
     "threads": "jensen.data.pool",
 }
-_ROOMS = frozenset({"datasets"})
+_ROOMS = {
+    "datasets": "jensen.datasets",
+    "domains": "jensen.core.domains",
+    "families": "jensen.families",
+    "models": "jensen.models",
+}
 
 
 def __getattr__(name: str) -> Any:
     """Load a public name on its first use (PEP 562)."""
     if name in _ROOMS:
-        return import_module(f"jensen.{name}")
+        return import_module(_ROOMS[name])
     if name not in _HOME:
         raise AttributeError(f"module 'jensen' has no attribute {name!r}")
     value = getattr(import_module(_HOME[name]), name)

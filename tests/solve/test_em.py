@@ -27,7 +27,7 @@ def test_stages_take_turns_and_a_state_is_never_changed():
     assert solver.best(state) is None
     seen, states = [], [state]
     for _ in range(4):
-        expect, params = solver.ask(state)
+        expect, params, _ = solver.ask(state)
         state, info = solver.tell(state, params, expect(params, None))
         states.append(state)
         seen.append((info.iteration, params["x"][0], info.objective))

@@ -46,6 +46,11 @@ class Block:
         return int(self.x.shape[0])
 
     @property
+    def weights(self) -> Array:
+        """Weights of the rows, shape (n,); ones where there are none."""
+        return np.ones(self.n_rows) if self.weight is None else self.weight
+
+    @property
     def total_weight(self) -> float:
         """Sum of the rows' weights."""
         return float(self.n_rows) if self.weight is None else float(self.weight.sum())

@@ -68,8 +68,13 @@ class Source(Protocol):
         """Block `number`, from 0."""
         ...
 
-    def fold(self, block_pass: Callable[[Parameters, Block], MergeableT], params: Parameters) -> MergeableT:
-        """The pass over every block, merged in block order."""
+    def fold(
+        self,
+        block_pass: Callable[[Parameters, Block], MergeableT],
+        params: Parameters,
+        blocks: Sequence[int] | None = None,
+    ) -> MergeableT:
+        """The pass over every block, or over some by number, merged in their order."""
         ...
 
     def map_ordered(self, block_pass: Callable[[Parameters, Block], T], params: Parameters) -> Iterator[T]:
@@ -91,10 +96,14 @@ class Stage:
         E-step over whole units.
     maximize : callable (Parameters, Statistics) -> Parameters
         M-step; gets the old parameters; need only improve on them.
+    guarded : bool
+        Whether the M-step may overshoot: its step is then halved in free coordinates until the model's ``complete``
+        does not fall.
     """
 
     expect: Expect
     maximize: Maximize
+    guarded: bool = False
 
 
 class Model(Protocol):
@@ -214,11 +223,20 @@ class Info(NamedTuple):
         Objective at this point.
     gain : float
         Its change since the point before; infinite at the first.
+    plain : bool
+        Whether a plain EM step led here from the point before, so that gains and their ratio say what is to come.
+    ratio : float or None
+        What the next plain gain would be of this one, where the solver knows it; else rules take that of the gains.
+    step : float or None
+        Largest change of a free coordinate in the plain EM step that led here, where the solver has measured it.
     """
 
     iteration: int
     objective: float
     gain: float
+    plain: bool = True
+    ratio: float | None = None
+    step: float | None = None
 
 
 class Point(Protocol):
@@ -268,14 +286,37 @@ class Trail(Protocol):
 Burst = Callable[[Parameters, Any, Block, int], Trail | None]
 
 
+class Request(NamedTuple):
+    """A pass that a solver wants.
+
+    Attributes
+    ----------
+    expect : callable (Parameters, Block) -> Statistics
+        The E-step.
+    params : Parameters
+        Where to take it.
+    blocks : sequence of int or None
+        Numbers of the blocks to take it on; None for all.
+    """
+
+    expect: Expect
+    params: Parameters
+    blocks: Sequence[int] | None = None
+
+
 class Solver(Protocol[StateT]):
     """Where to evaluate next. A solver neither loops nor touches data; the loop alone runs passes."""
+
+    @property
+    def ascends(self) -> str:
+        """What never falls: ``"log-likelihood"`` (penalties included), ``"free energy"``, or ``""`` for nothing."""
+        ...
 
     def init(self, params: Parameters) -> StateT:
         """The state at the start, before anything is evaluated."""
         ...
 
-    def ask(self, state: StateT) -> tuple[Expect, Parameters]:
+    def ask(self, state: StateT) -> Request:
         """The pass that is wanted next, and the parameters to take it at; M-steps happen here."""
         ...
 
@@ -316,8 +357,8 @@ class Run(Generic[T]):
         How the run ended.
     n_iter : int
         Number of M-steps that led to `params`.
-    passes : int
-        Number of passes over the data.
+    passes : float
+        Number of passes over the data; a pass over some blocks counts as their share.
     trace : tuple of float
         Objective at the start and after every M-step.
     seconds : float
@@ -331,7 +372,7 @@ class Run(Generic[T]):
     objective: float
     status: Status
     n_iter: int
-    passes: int
+    passes: float
     trace: tuple[float, ...] = field(repr=False)
     seconds: float = 0.0
     detail: str = ""

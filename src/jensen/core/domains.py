@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from jensen.core.block import Array
+from jensen.core.block import AnyArray, Array
 
 _TINY = np.finfo(np.float64).tiny
 
@@ -32,6 +32,10 @@ class Domain(Protocol):
 
     def check(self, value: Array) -> str | None:
         """What is wrong with a value of the right shape, or None."""
+        ...
+
+    def boundary(self, value: Array) -> AnyArray:
+        """Which entries of a value lie on the boundary, which EM never leaves; of the value's shape, bool."""
         ...
 
     def to_free(self, value: Array) -> Array:
@@ -62,6 +66,10 @@ class Real:
         """What is wrong with a value, or None."""
         return None if np.isfinite(value).all() else "every entry must be finite"
 
+    def boundary(self, value: Array) -> AnyArray:
+        """Nowhere."""
+        return np.zeros(self.shape, dtype=bool)
+
     def to_free(self, value: Array) -> Array:
         """The entries as they are."""
         return np.ravel(value).astype(np.float64)
@@ -89,6 +97,10 @@ class Positive:
     def check(self, value: Array) -> str | None:
         """What is wrong with a value, or None."""
         return None if np.isfinite(value).all() and (value > 0).all() else "every entry must be positive and finite"
+
+    def boundary(self, value: Array) -> AnyArray:
+        """Nowhere."""
+        return np.zeros(self.shape, dtype=bool)
 
     def to_free(self, value: Array) -> Array:
         """Logarithms of the entries."""
@@ -120,6 +132,10 @@ class Interval:
         """What is wrong with a value, or None; the bounds themselves are allowed."""
         inside = (value >= self.lower) & (value <= self.upper)
         return None if inside.all() else f"every entry must lie between {self.lower:g} and {self.upper:g}"
+
+    def boundary(self, value: Array) -> AnyArray:
+        """Entries that equal a bound."""
+        return np.asarray((value == self.lower) | (value == self.upper))
 
     def to_free(self, value: Array) -> Array:
         """Log odds of the distances to the two bounds."""
@@ -161,6 +177,10 @@ class Simplex:
             return "every share must be at least 0"
         total = float(value.sum())
         return None if abs(total - 1.0) <= 1e-6 else f"the shares must sum to 1, not {total:.6g}"
+
+    def boundary(self, value: Array) -> AnyArray:
+        """Shares of 0; a single share of 1 is where it must be."""
+        return np.asarray(value == 0.0)
 
     def to_free(self, value: Array) -> Array:
         """log(v_k / v_K) for k < K; a share of 0 goes as far out as floats allow."""
@@ -217,6 +237,10 @@ class PositiveDefinite:
         except np.linalg.LinAlgError:
             return "every matrix must be positive definite"
         return None
+
+    def boundary(self, value: Array) -> AnyArray:
+        """Nowhere."""
+        return np.zeros(self.shape, dtype=bool)
 
     def to_free(self, value: Array) -> Array:
         """Lower triangles of the Cholesky factors by rows, with the logarithm on the diagonal."""

@@ -36,12 +36,10 @@ _MESSAGES = {
     Status.OUT_OF_ITERATIONS: "stopped at max_iter before convergence: raise max_iter, or tol",
     Status.OUT_OF_TIME: "stopped at the time limit before convergence: these are the best parameters so far",
     Status.OBJECTIVE_FELL: (
-        "stopped because the objective fell, which exact EM never does: the parameters before the fall are kept; "
-        "raise reg_covar, or check the data for columns of extreme scale"
+        "stopped because the objective fell, which exact EM never does: the parameters before the fall are kept"
     ),
     Status.DEGENERATE: (
-        "stopped because a covariance became singular: the last sound parameters are kept; "
-        "raise reg_covar, lower n_components, or choose a simpler covariance_type"
+        "stopped because the next parameters have no finite density: the last sound parameters are kept"
     ),
     Status.INTERRUPTED: "interrupted: these are the best parameters so far",
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from typing import TypeVar
 
@@ -75,6 +75,12 @@ class ArraySource:
         together = {**self.arrays, **arrays}
         return ArraySource(self.x, self.row_weight, block_rows=self.block_rows, single=single, **together)
 
+    def in_blocks(self, n_blocks: int) -> ArraySource:
+        """The same rows cut into `n_blocks` blocks, or as many as there are rows."""
+        rows = -(-self.n_rows // max(1, min(n_blocks, self.n_rows)))
+        single = self.dtype == np.float32
+        return ArraySource(self.x, self.row_weight, block_rows=rows, single=single, **self.arrays)
+
     def in_single_precision(self) -> ArraySource:
         """The same rows, in single precision if they are float32."""
         return ArraySource(self.x, self.row_weight, block_rows=self.block_rows, single=True, **self.arrays)
@@ -88,13 +94,19 @@ class ArraySource:
         weight = None if self.row_weight is None else np.ascontiguousarray(self.row_weight[rows], dtype=np.float64)
         return Block(taken, weight, number, start)
 
-    def fold(self, block_pass: Callable[[Parameters, Block], MergeableT], params: Parameters) -> MergeableT:
-        """The pass over every block, merged from the left in block order."""
-        if self.n_blocks == 1:
+    def fold(
+        self,
+        block_pass: Callable[[Parameters, Block], MergeableT],
+        params: Parameters,
+        blocks: Sequence[int] | None = None,
+    ) -> MergeableT:
+        """The pass over every block, or over some by number, merged from the left in their order."""
+        numbers = range(self.n_blocks) if blocks is None else blocks
+        if len(numbers) == 1:
             with single_threaded_blas():
-                return block_pass(params, self.block(0))
+                return block_pass(params, self.block(numbers[0]))
         # An error between two results must end the work behind them at once, not when its traceback is forgotten.
-        with closing(self.map_ordered(block_pass, params)) as results:
+        with closing(self._map(block_pass, params, numbers)) as results:
             total = next(results)
             for value in results:
                 total = total.merge(value)
@@ -102,12 +114,16 @@ class ArraySource:
 
     def map_ordered(self, block_pass: Callable[[Parameters, Block], T], params: Parameters) -> Generator[T, None, None]:
         """The pass over every block, in block order."""
+        return self._map(block_pass, params, range(self.n_blocks))
 
+    def _map(
+        self, block_pass: Callable[[Parameters, Block], T], params: Parameters, numbers: Sequence[int]
+    ) -> Generator[T, None, None]:
         def work(number: int) -> T:
             return block_pass(params, self.block(number))
 
         with single_threaded_blas():
-            yield from map_ordered(work, range(self.n_blocks), self.n_blocks)
+            yield from map_ordered(work, numbers, len(numbers))
 
     def collect(self, block_pass: Callable[[Parameters, Block], AnyArray], params: Parameters) -> AnyArray:
         """The row-wise results of a pass, one after another in the order of the rows."""

@@ -1,1 +1,7 @@
 """Component families: one file each, the same sections in the same order."""
+
+from __future__ import annotations
+
+from jensen.families.gaussian import Gaussian
+
+__all__ = ["Gaussian"]

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Self, get_args
 
@@ -146,10 +146,10 @@ class Gaussian:
     ----------
     n_components, n_features : int
         K and d.
-    shape : {"full", "tied", "diag", "spherical"}
+    shape : {"full", "tied", "diag", "spherical"}, default="full"
         Which covariances; they are stored as (K, d, d), (d, d), (K, d) and (K,).
     ridge : ndarray of shape (d,)
-        Diagonal of R, in squared units of the columns; zeros for none.
+        Diagonal of R, in squared units of the columns, or one number for all; none by default.
     floor : ndarray of shape (d,) or None
         Variances of collapse: an eigenvalue within ten times of them marks a degenerate component. Columns of 0 do not
         count, such as constant ones, which collapse in every fit. None takes `ridge`.
@@ -157,9 +157,12 @@ class Gaussian:
 
     n_components: int
     n_features: int
-    shape: Shape
-    ridge: Array
+    shape: Shape = "full"
+    ridge: Array = field(default_factory=lambda: np.zeros(1))
     floor: Array | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ridge", np.array(np.broadcast_to(self.ridge, (self.n_features,)), dtype=np.float64))
 
     @cached_property
     def domains(self) -> Mapping[str, Domain]:

@@ -18,6 +18,11 @@ from jensen.models.mixture import Mixture
 
 # A fit may have as many faults as components; a warning names this many.
 _FAULTS_TOLD = 3
+# What a user of mixtures can do about a status.
+_REMEDIES = {
+    Status.OBJECTIVE_FELL: "raise reg_covar, or check the data for columns of extreme scale",
+    Status.DEGENERATE: "raise reg_covar, lower n_components, or choose a simpler covariance_type",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +51,7 @@ class MixtureFit:
         More on the status, where there is more to say.
     n_iter : int
         M-steps of the best run.
-    passes : int
+    passes : float
         Passes over the data of the best run.
     trace : tuple of float
         `objective` at the start and after every M-step of the best run.
@@ -76,7 +81,7 @@ class MixtureFit:
     status: Status
     detail: str
     n_iter: int
-    passes: int
+    passes: float
     trace: tuple[float, ...] = field(repr=False)
     starts: tuple[StartRecord, ...] = field(repr=False)
     faults: tuple[str, ...]
@@ -143,7 +148,9 @@ class MixtureFit:
     @property
     def message(self) -> str:
         """How the fit ended, in a sentence."""
-        return f"{self.status.message} ({self.detail})" if self.detail else self.status.message
+        message = f"{self.status.message} ({self.detail})" if self.detail else self.status.message
+        remedy = _REMEDIES.get(self.status)
+        return f"{message}; {remedy}" if remedy else message
 
     @property
     def n_agreeing(self) -> int:

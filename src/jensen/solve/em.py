@@ -10,11 +10,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jensen.core.contracts import Burst, Expect, Info, Model, Point, Source, Stage, Trail
+from jensen.core.contracts import Burst, Info, Model, Point, Request, Source, Stage, Trail
 from jensen.core.parameters import Parameters
 from jensen.errors import NumericalFailure
 
 _MIN_BURST, _MAX_BURST = 12, 64
+# Halvings of a guarded step before the M-step is given up.
+_MAX_HALVINGS = 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,35 +77,44 @@ class EM:
         What is fitted.
     burst : callable or None
         The model's way to take many steps at once on one block.
+    measured : bool
+        Whether to measure the steps in free coordinates, for rules that look at them.
     """
 
     model: Model
     burst: Burst | None = None
+    measured: bool = False
+
+    @property
+    def ascends(self) -> str:
+        """EM never lowers the objective (Dempster, Laird & Rubin 1977, theorem 1)."""
+        return "log-likelihood"
 
     def init(self, params: Parameters) -> EMState:
         """The state at the start, before anything is evaluated."""
         return EMState(params)
 
-    def ask(self, state: EMState) -> tuple[Expect, Parameters]:
+    def ask(self, state: EMState) -> Request:
         """The start, or the M-step from the last point; and the E-step to take there."""
         point = state.point
         if point is None:
-            return self._stage(0).expect, state.start
-        params = self._stage(point.iteration).maximize(point.params, point.statistics)
-        return self._stage(point.iteration + 1).expect, params
+            return Request(self._stage(0).expect, state.start)
+        return Request(self._stage(point.iteration + 1).expect, maximized(self.model, point, point.iteration))
 
     def tell(self, state: EMState, params: Parameters, statistics: Any) -> tuple[EMState, Info]:
         """Note the objective of the parameters that were asked for."""
         objective = float(self.model.objective(params, statistics))
         before = state.point
         iteration, gain = (0, np.inf) if before is None else (before.iteration + 1, objective - before.objective)
-        return EMState(state.start, Evaluated(params, statistics, objective, iteration)), Info(
-            iteration, objective, gain
-        )
+        step = None
+        if self.measured and before is not None:
+            step = float(np.abs(params.to_free() - before.params.to_free()).max(initial=0.0))
+        info = Info(iteration, objective, gain, step=step)
+        return EMState(state.start, Evaluated(params, statistics, objective, iteration)), info
 
     def ahead(self, state: EMState, source: Source) -> Iterator[tuple[EMState, Info]] | None:
         """Bursts of 12 to 64 steps; a run that stops within one has wasted no more than it has used."""
-        if self.burst is None or source.n_blocks > 1:
+        if self.burst is None or self.measured or source.n_blocks > 1:
             return None
         point = state.point
         params, statistics = (state.start, None) if point is None else (point.params, point.statistics)
@@ -127,3 +138,27 @@ class EM:
 
     def _stage(self, iteration: int) -> Stage:
         return self.model.stages[iteration % len(self.model.stages)]
+
+
+def maximized(model: Any, point: Point, iteration: int) -> Parameters:
+    """The M-step from a point, of the stage whose turn it is; a guarded one is halved until Q does not fall.
+
+    Q is the expected complete-data objective, the model's ``complete``; halving needs no pass over the data
+    (Lange 1995, section 2).
+    """
+    stage: Stage = model.stages[iteration % len(model.stages)]
+    params = stage.maximize(point.params, point.statistics)
+    if not stage.guarded:
+        return params
+    reached = model.complete(point.params, point.statistics)
+    here, step = point.params.to_free(), None
+    for _ in range(_MAX_HALVINGS):
+        if params.is_finite and model.complete(params, point.statistics) >= reached:
+            return params
+        if step is None:
+            step = params.to_free() - here
+            if not np.isfinite(step).all():
+                break
+        step = 0.5 * step
+        params = point.params.from_free(here + step)
+    return point.params

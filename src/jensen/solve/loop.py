@@ -49,17 +49,27 @@ class Limits:
         return Status.OUT_OF_TIME if time.perf_counter() > self.deadline else None
 
 
-def _points(solver: Solver[Any], source: Source, state: Any) -> Iterator[tuple[Any, Info]]:
-    """States and infos of a solver's points, one after another, until somebody stops asking."""
+def _points(solver: Solver[Any], source: Source, state: Any) -> Iterator[tuple[Any, Info, float]]:
+    """States and infos of a solver's points, with the passes each took, until somebody stops asking."""
     while True:
         ahead = solver.ahead(state, source)
-        if ahead is None:
-            expect, params = solver.ask(state)
-            state, info = solver.tell(state, params, source.fold(expect, params))
-            yield state, info
-        else:
+        if ahead is not None:
             for state, info in ahead:
-                yield state, info
+                yield state, info, 1
+            continue
+        expect, params, blocks = solver.ask(state)
+        if not params.is_finite:
+            raise NumericalFailure(f"the M-step returned values that are not finite: {_not_finite(params)}")
+        if blocks is None:
+            statistics, share = source.fold(expect, params), 1.0
+        else:
+            statistics, share = source.fold(expect, params, blocks), len(blocks) / source.n_blocks
+        state, info = solver.tell(state, params, statistics)
+        yield state, info, share
+
+
+def _not_finite(params: Parameters) -> str:
+    return ", ".join(f"'{name}'" for name, value in params.values.items() if not np.isfinite(value).all())
 
 
 def run(
@@ -97,26 +107,27 @@ def run(
     """
     limits = limits or Limits()
     began = time.perf_counter()
-    state, passes, trace = solver.init(start), 0, list[float]()
+    ascends = bool(solver.ascends)
+    state, passes, trace = solver.init(start), 0.0, list[float]()
     status, detail = None, ""
     # An interrupt may come anywhere, in a pass or while somebody is told of one: it never loses the best point.
     try:
         points = _points(solver, source, state)
         while status is None:
             try:
-                told, info = next(points)
-            except NumericalFailure as failure:
+                told, info, share = next(points)
+            except (NumericalFailure, FloatingPointError, np.linalg.LinAlgError) as failure:
                 if not trace:
                     raise
                 status, detail = Status.DEGENERATE, str(failure)
                 break
-            passes += 1
+            passes += share
             # The old state stays until the new point is known to be sound: one that is not is left behind.
             if not math.isfinite(info.objective):
                 if not trace:
                     raise NumericalFailure(f"the objective at the start is {info.objective}")
                 status, detail = Status.DEGENERATE, f"the objective became {info.objective}"
-            elif info.gain < -FALL_TOLERANCE * max(abs(info.objective), 1.0):
+            elif ascends and info.gain < -FALL_TOLERANCE * max(abs(info.objective), 1.0):
                 status, detail = Status.OBJECTIVE_FELL, f"by {-info.gain:.3g} at iteration {info.iteration}"
             else:
                 state = told
@@ -136,7 +147,7 @@ def run(
         objective=point.objective,
         status=status,
         n_iter=point.iteration,
-        passes=passes,
+        passes=int(passes) if passes == int(passes) else passes,
         trace=tuple(trace),
         seconds=time.perf_counter() - began,
         detail=detail,

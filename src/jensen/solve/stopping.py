@@ -27,6 +27,8 @@ class AitkenRule:
     ----------
     weight : float
         Sum of the rows' weights; the tolerance is max(1e-6, 1e-9 * weight).
+    tol : float, optional
+        Another tolerance, in nats of the total objective.
     history : tuple of float
         Last objectives of a run that is continued. If this run begins where they ended, to the bit, the data are the
         same and the rule goes on from their gains; without that, single steps by warm starts would never converge.
@@ -34,32 +36,66 @@ class AitkenRule:
 
     weight: float
     history: tuple[float, ...] = ()
+    tol: float | None = None
     _last_gain: float = field(default=np.inf, repr=False)
     _small: int = field(default=0, repr=False)
     _drowned: int = field(default=0, repr=False)
 
     def update(self, info: Info) -> Status | None:
         """A status to stop with, or None."""
+        if not info.plain:
+            # An extrapolated step says nothing of how EM converges: the plain pair of the cycle does.
+            return None
         if math.isfinite(info.gain):
-            return self._judge(info.objective, info.gain)
+            return self._judge(info.objective, info.gain, info.ratio)
         if self.history and self.history[-1] == info.objective:
             for earlier, later in pairwise(self.history):
                 self._judge(later, later - earlier)
         return None
 
-    def _judge(self, objective: float, gain: float) -> Status | None:
+    @property
+    def tolerance(self) -> float:
+        """What may still be to come, in nats."""
+        return max(1e-6, 1e-9 * self.weight) if self.tol is None else self.tol
+
+    def _judge(self, objective: float, gain: float, ratio: float | None = None) -> Status | None:
         before, self._last_gain = self._last_gain, gain
         noise = _NOISE * max(abs(objective), self.weight)
         self._drowned = self._drowned + 1 if abs(gain) <= noise else 0
         # An infinite gain before (the first one) makes the ratio 0, and says nothing about what is to come.
-        ratio = gain / before if math.isfinite(before) and before > 0 else np.inf
+        if ratio is None:
+            ratio = gain / before if math.isfinite(before) and before > 0 else np.inf
         to_come = gain * ratio / (1.0 - ratio) if 0.0 <= ratio < 1.0 else np.inf
         if abs(gain) <= noise:
             to_come = min(to_come, noise)
-        self._small = self._small + 1 if to_come < max(1e-6, 1e-9 * self.weight) else 0
+        self._small = self._small + 1 if to_come < self.tolerance else 0
         if self._small >= 2:
             return Status.CONVERGED
         return Status.ROUNDING_LIMIT if self._drowned >= 2 else None
+
+
+@dataclass
+class AtRest:
+    """Stop when EM no longer moves the parameters: for what needs a score of zero, such as standard errors.
+
+    The objective is flat where the score is zero: by itself it says no more of the parameters than half their digits.
+
+    Attributes
+    ----------
+    tol : float
+        Largest change of a free coordinate in a plain EM step, twice running; free coordinates are logarithms, logits
+        and the like, so that no scale enters.
+    """
+
+    tol: float = 1e-10
+    _still: int = field(default=0, repr=False)
+
+    def update(self, info: Info) -> Status | None:
+        """A status to stop with, or None."""
+        if info.step is None:
+            return None
+        self._still = self._still + 1 if info.step <= self.tol else 0
+        return Status.CONVERGED if self._still >= 2 else None
 
 
 @dataclass(frozen=True)
@@ -81,4 +117,4 @@ class MeanChangeRule:
 
     def update(self, info: Info) -> Status | None:
         """A status to stop with, or None."""
-        return Status.CONVERGED if abs(info.gain) / self.weight < self.tol else None
+        return Status.CONVERGED if info.plain and abs(info.gain) / self.weight < self.tol else None

@@ -1,0 +1,168 @@
+"""Fit any latent-variable model: the one door for the user's own models and for mixtures."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from jensen.core.contracts import Info, Run, StoppingRule
+from jensen.core.model import Checked
+from jensen.core.parameters import Parameters
+from jensen.core.status import Status
+from jensen.data.anything import as_source
+from jensen.errors import InputError, JensenWarning, NumericalFailure
+from jensen.fit.record import EndOfStart, Fit
+from jensen.solve.loop import Limits, run
+from jensen.solve.stopping import AitkenRule, AtRest
+from jensen.solve.variants import Plain, Variant
+
+DEFAULT_MAX_ITER = 10_000
+
+Accelerate = Literal["auto", "off", "squarem", "anderson", "quasi-newton"]
+
+
+def em(
+    model: Any,
+    data: Any,
+    start: Any,
+    *,
+    sample_weight: Any = None,
+    accelerate: Accelerate = "auto",
+    solver: Variant | None = None,
+    stop: StoppingRule | float | None = None,
+    max_iter: int = DEFAULT_MAX_ITER,
+    max_time: float = np.inf,
+    observers: Sequence[Callable[[Info], None]] = (),
+) -> Fit:
+    """Fit a latent-variable model by EM.
+
+    Parameters
+    ----------
+    model : LatentModel, Mixture, or any object with ``domains``, ``expect`` and ``maximize``
+        What to fit.
+    data : array-like, data frame, mapping of arrays, or Source
+        n rows; see `jensen.LatentModel` for how a model finds them.
+    start : mapping of str to array-like, Parameters, or a sequence of them
+        Where to begin; of several starts the best end is kept.
+    sample_weight : array-like of shape (n,), default=None
+        Weights of the rows: 2 is the row twice, 0 no row.
+    accelerate : {"auto", "off", "squarem", "anderson", "quasi-newton"}, default="auto"
+        Extrapolation of EM's steps, safeguarded: the objective never falls. ``auto`` sets in after some 20 iterations
+        if EM is slow. It may end in another optimum than plain EM.
+    solver : Variant, optional
+        Another way to climb, from `jensen.solvers`, in place of `accelerate`.
+    stop : StoppingRule or float, optional
+        When to stop: a rule, or how much may still be to gain, in nats; by default max(1e-6, 1e-9 n).
+    max_iter : int, default=10000
+        M-steps at most.
+    max_time : float, default=inf
+        Seconds after which no further pass is begun.
+    observers : sequence of callable (Info) -> None
+        Told of every evaluated point.
+
+    Returns
+    -------
+    Fit
+
+    Raises
+    ------
+    InputError
+        If the data or the start are unusable; the message names what is wrong.
+    ContractError
+        If the model breaks its contract; the message names the method and what it returned.
+    NumericalFailure
+        If no start has a finite objective.
+    KeyboardInterrupt
+        If it comes before the first point is known; later, the fit is returned with the status INTERRUPTED.
+    """
+    began = time.perf_counter()
+    checked, source = Checked(model), as_source(data, sample_weight)
+    starts = [checked.start(one) for one in (start if _are_several(start) else [start])]
+    if not starts:
+        raise InputError("start is an empty sequence; expected at least one mapping of parameter names to values")
+    if not (isinstance(max_iter, int | np.integer) and max_iter >= 0):
+        raise InputError(f"max_iter must be an integer of at least 0, got {max_iter!r}")
+    variant = solver if solver is not None else Plain(accelerate)
+    source = variant.source(source)
+    limits = Limits(int(max_iter), began + max_time)
+
+    def told(info: Info) -> None:
+        for observer in observers:
+            observer(info)
+
+    ended = list[tuple[Run[Any], Parameters]]()
+    records, failure = list[EndOfStart](), None
+    for one in starts:
+        rule = _rule(stop, source.weight)
+        climber = variant.solver(checked, rule)
+        try:
+            result = run(climber, source, one, rule, limits, told if observers else None)
+        except NumericalFailure as error:
+            failure = failure or error
+            records.append(EndOfStart(-np.inf, Status.DEGENERATE, 0))
+            continue
+        ended.append((result, one))
+        records.append(EndOfStart(result.objective, result.status, result.n_iter))
+        if result.status is Status.INTERRUPTED:
+            break
+    if not ended:
+        assert failure is not None
+        raise failure
+    best, origin = max(ended, key=lambda pair: (pair[0].status is not Status.DEGENERATE, pair[0].objective))
+    fit = Fit(
+        model=model,
+        params=best.params,
+        objective=best.objective,
+        statistics=best.statistics,
+        status=Status.INTERRUPTED if ended[-1][0].status is Status.INTERRUPTED else best.status,
+        detail=best.detail,
+        n_iter=best.n_iter,
+        passes=best.passes,
+        trace=best.trace,
+        solver=variant.name,
+        ascends=climber.ascends,
+        boundary=boundary_entries(origin),
+        starts=tuple(records),
+        seconds=time.perf_counter() - began,
+        source=source,
+    )
+    for message in fit.warnings:
+        warnings.warn(message, JensenWarning, stacklevel=2)
+    return fit
+
+
+def _are_several(start: Any) -> bool:
+    return isinstance(start, Sequence) and not isinstance(start, str | Mapping)
+
+
+def _rule(stop: StoppingRule | float | None, weight: float) -> StoppingRule:
+    """A rule for one run: rules keep notes, so every run has its own."""
+    if stop is None:
+        return AitkenRule(weight)
+    if isinstance(stop, int | float):
+        if not 0 <= stop < np.inf:
+            raise InputError(f"stop as a number is a tolerance in nats of at least 0, got {stop!r}")
+        return AitkenRule(weight, tol=float(stop))
+    if isinstance(stop, AtRest):
+        return AtRest(stop.tol)
+    if not callable(getattr(stop, "update", None)):
+        raise InputError(f"stop must be a stopping rule, a number of nats or None, got {stop!r}")
+    return stop
+
+
+def boundary_entries(params: Parameters) -> tuple[str, ...]:
+    """Names of the entries of a record that lie on the boundary of their domain."""
+    found = list[str]()
+    for name, domain in params.domains.items():
+        for index in np.argwhere(domain.boundary(params[name])):
+            found.append(entry_name(name, tuple(int(i) for i in index)))
+    return tuple(found)
+
+
+def entry_name(name: str, index: tuple[int, ...]) -> str:
+    """How messages call an entry of a parameter: ``p``, ``means[0, 1]``."""
+    return f"{name}[{', '.join(map(str, index))}]" if index else name
