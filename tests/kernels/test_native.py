@@ -314,6 +314,25 @@ def test_exp_rises_to_one_and_vanishes_far_below(dtype, isa):
     assert out[0] >= np.finfo(dtype).tiny
 
 
+@pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
+def test_logarithms_of_sums_are_good_to_the_last_digits(weighted, isa):
+    mpmath = pytest.importorskip("mpmath")
+    # Components in one place and of one spread differ by their offsets alone: sums from 1 to K, and shares near 0.
+    rng = np.random.default_rng(0)
+    n, k = 41, 7
+    x, centres, whitening = np.zeros((n, 1)), np.zeros((k, 1)), np.zeros((k, 1, 1))
+    for scale in (1e-12, 1e-3, 1.0, 30.0):
+        offsets = rng.standard_normal(k) * scale
+        exact = float(mpmath.log(mpmath.fsum(mpmath.exp(mpmath.mpf(float(v))) for v in offsets)))
+        density = np.empty((2, n))
+        native.rows(isa, x, 0, centres, whitening, offsets, density, None, None)
+        np.testing.assert_allclose(density[0], exact, rtol=1e-15, atol=5e-16)
+        weight = rng.random(n) if weighted else None
+        out = np.zeros(k), np.zeros((k, 1)), np.zeros((k, 1, 1))
+        loglik = native.moments(isa, x, weight, 0, centres, whitening, offsets, *out, None)
+        np.testing.assert_allclose(loglik, exact * (n if weight is None else weight.sum()), rtol=2e-15, atol=1e-14)
+
+
 # --------------------------------------------------------------------------------------------- bursts
 
 

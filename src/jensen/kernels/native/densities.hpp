@@ -117,6 +117,24 @@ void joint_diagonal(const Workspace<T>& w, int k, const T* factor, bool spherica
 
 // ---------------------------------------------------------------------------------------------- responsibilities
 
+// best + log(total), in double.
+JENSEN_INLINE Vec<double> log_of_sum(Vec<double> best, Vec<double> total) { return best + log_positive(total); }
+
+// Sum over the lanes of weight * (best + log(total)); padding has weight 0.
+template <class T>
+JENSEN_INLINE Vec<double> weighted_log(Vec<T> weight, Vec<T> best, Vec<T> total) {
+    if constexpr (sizeof(T) == sizeof(double)) {
+        return weight * log_of_sum(best, total);
+    } else {
+        auto half = [](auto w, auto b, auto t) JENSEN_LAMBDA {
+            return __builtin_convertvector(w, Vec<double>) *
+                   log_of_sum(__builtin_convertvector(b, Vec<double>), __builtin_convertvector(t, Vec<double>));
+        };
+        return half(low_half(weight), low_half(best), low_half(total)) +
+               half(high_half(weight), high_half(best), high_half(total));
+    }
+}
+
 // Turn joint densities into weighted responsibilities; the sum of the weighted log-likelihoods comes back. Rows from
 // `plain` on are weighted.
 template <class T>
@@ -128,6 +146,7 @@ double normalise(Workspace<T>& w, int filled, int plain, bool labelled = false) 
     while ((1 << bits) <= w.K) ++bits;
     const int per_log = (sizeof(T) == sizeof(double) ? 1000 : 120) / bits;
     Vec<T> product = splat(T(1)), peak = {};
+    Vec<double> weighted = {};
     int held = 0;
     for (int i = 0; i < filled; i += L) {
         const Vec<T> best = load(w.best + i);
@@ -150,12 +169,7 @@ double normalise(Workspace<T>& w, int filled, int plain, bool labelled = false) 
         if (i + L > plain) {
             const Vec<T> weight = load(w.row_weight + i);
             scale *= weight;
-            for (int l = 0; l < L; ++l) {
-                if (weight[l] != 0) {
-                    loglik += static_cast<double>(weight[l]) *
-                              (static_cast<double>(best[l]) + log_scalar(static_cast<double>(total[l])));
-                }
-            }
+            weighted += weighted_log<T>(weight, best, total);
         } else {
             peak += best;
             product *= total;
@@ -170,7 +184,7 @@ double normalise(Workspace<T>& w, int filled, int plain, bool labelled = false) 
         for (int k = 0; k < w.K; ++k, p += w.ld) store(p, load(p) * scale);
     }
     for (int l = 0; l < L; ++l) loglik += log_scalar(static_cast<double>(product[l])) + static_cast<double>(peak[l]);
-    return loglik;
+    return loglik + sum<double>(weighted);
 }
 
 template <class T>

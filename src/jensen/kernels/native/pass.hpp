@@ -64,13 +64,23 @@ void rows(const Task<T>& task, const jensen::Rows& out, void* scratch) {
             }
             total = or_one<T>(total);
             const int last = count - i < L ? count - i : L;
+            double logs[L];
+            if (out.loglik) {
+                if constexpr (sizeof(T) == sizeof(double)) {
+                    store(logs, log_of_sum(best, total));
+                } else {
+                    auto half = [](auto b, auto t) JENSEN_LAMBDA {
+                        return log_of_sum(__builtin_convertvector(b, Vec<double>), __builtin_convertvector(t, Vec<double>));
+                    };
+                    store(logs, half(low_half(best), low_half(total)));
+                    store(logs + L / 2, half(high_half(best), high_half(total)));
+                }
+            }
             for (int l = 0; l < last; ++l) {
                 const int64_t row = start + i + l;
                 if (out.peak) out.peak[row] = static_cast<double>(best[l]);
                 if (out.labels) out.labels[row] = static_cast<int64_t>(label[l]);
-                if (out.loglik) {
-                    out.loglik[row] = static_cast<double>(best[l]) + log_scalar(static_cast<double>(total[l]));
-                }
+                if (out.loglik) out.loglik[row] = logs[l];
             }
             if (!out.responsibilities) continue;
             const Vec<T> scale = reciprocal(total);
