@@ -192,6 +192,10 @@ class Family(Protocol):
         """The family's parameters that maximise the expected complete-data objective."""
         ...
 
+    def complete(self, params: Parameters, statistics: Any) -> float:
+        """Expected log-densities with the penalty, sum_ik r_ik log f_k(x_i), from the statistics alone."""
+        ...
+
     def burst(self, params: Parameters, statistics: Any, block: Block, steps: int) -> Any:
         """Many steps of a mixture's EM on one small block at once, a `FamilyTrail`, or None.
 
@@ -229,6 +233,9 @@ class Info(NamedTuple):
         What the next plain gain would be of this one, where the solver knows it; else rules take that of the gains.
     step : float or None
         Largest change of a free coordinate in the plain EM step that led here, where the solver has measured it.
+    refused : bool
+        Whether the point was evaluated and left again: an extrapolation that lowers the objective. It is no point of
+        the run, and its objective and gain say nothing.
     """
 
     iteration: int
@@ -237,6 +244,7 @@ class Info(NamedTuple):
     plain: bool = True
     ratio: float | None = None
     step: float | None = None
+    refused: bool = False
 
 
 class Point(Protocol):
@@ -365,6 +373,8 @@ class Run(Generic[T]):
         Wall time.
     detail : str
         More on the status where there is more to say.
+    extrapolations : tuple of int
+        Extrapolated points that were tried, and those that were accepted.
     """
 
     params: Parameters
@@ -376,3 +386,4 @@ class Run(Generic[T]):
     trace: tuple[float, ...] = field(repr=False)
     seconds: float = 0.0
     detail: str = ""
+    extrapolations: tuple[int, int] = (0, 0)

@@ -245,6 +245,16 @@ class Gaussian:
         covariances[~alive] = params["covariances"][~alive]
         return {"means": means, "covariances": covariances}
 
+    def complete(self, params: Parameters, statistics: GaussianStatistics) -> float:
+        """sum_k n_k (log f_k at its mean - tr(R Sigma_k^-1)/2) - tr(Sigma_k^-1 S_k)/2, S_k the scatter about mu_k."""
+        whitening, constants, penalty = factors(self.shape, params, self.ridge)
+        counts, scatter = statistics.counts, statistics.about(params["means"]).scatter
+        if self.shape in ("full", "tied"):
+            distances = float((whitening @ scatter * whitening).sum())
+        else:
+            distances = float((whitening**2 * scatter).sum())
+        return float(counts @ (constants - penalty)) - 0.5 * distances
+
     def burst(
         self, params: Parameters, statistics: GaussianStatistics | None, block: Block, steps: int
     ) -> GaussianTrail | None:

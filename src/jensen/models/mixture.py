@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
+from scipy.special import xlogy
 
 from jensen.core.block import AnyArray, Array, Block
 from jensen.core.contracts import Family, FamilyTrail, RowPass, Stage, Trail
@@ -27,18 +28,22 @@ class MixtureStatistics:
     weight : float
         Sum of the rows' weights.
     loglik : float
-        Log-likelihood of the rows with the family's penalty, at the parameters of the E-step.
+        Log-likelihood of the rows with the family's penalty, at the parameters of the E-step; or the bound on it that
+        an E-step over some of the components reaches.
+    entropy : float or None
+        Entropy H(q) of the responsibilities, summed over the rows; None where the pass does not compute it.
     """
 
     components: Any
     weight: float
     loglik: float
+    entropy: float | None = None
 
     def merge(self, other: Self) -> Self:
         """Statistics of both parts together."""
-        return type(self)(
-            self.components.merge(other.components), self.weight + other.weight, self.loglik + other.loglik
-        )
+        entropy = None if self.entropy is None or other.entropy is None else self.entropy + other.entropy
+        components = self.components.merge(other.components)
+        return type(self)(components, self.weight + other.weight, self.loglik + other.loglik, entropy)
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,14 +134,38 @@ class Mixture:
 
     def expect_by_parts(self, params: Parameters, block: Block) -> MixtureStatistics:
         """The E-step from the family's density and statistics; what any fused pass must equal."""
-        log_joint = self._log_joint(params, block) - self.family.log_penalty(params)[:, None]
-        row_loglik = normalise_logs(log_joint)
-        responsibilities = log_joint.T
+        joint = self.log_joint(params, block)
+        row_loglik = normalise_logs(joint)
+        responsibilities = joint.T
         if block.weight is not None:
             row_loglik = row_loglik * block.weight
             responsibilities = responsibilities * block.weight[:, None]
+        return self.statistics_from(params, block, responsibilities, float(row_loglik.sum()))
+
+    def log_joint(self, params: Parameters, block: Block) -> Array:
+        """log(pi_k f_k(x_i)) less the family's penalty, shape (K, n): what the E-step normalises; the caller's own."""
+        return self._log_joint(params, block) - self.family.log_penalty(params)[:, None]
+
+    def statistics_from(
+        self, params: Parameters, block: Block, responsibilities: Array, bound: float
+    ) -> MixtureStatistics:
+        """Statistics under any distribution over the components.
+
+        Parameters
+        ----------
+        params : Parameters
+            About whose means the moments are taken.
+        block : Block
+            n rows.
+        responsibilities : ndarray of shape (n, K)
+            Shares of each row, already multiplied by its weight.
+        bound : float
+            What the E-step reached, summed over the rows, weights included.
+        """
         components = self.family.statistics(params, block, responsibilities)
-        return MixtureStatistics(components, block.total_weight, float(row_loglik.sum()))
+        weighted = 0.0 if block.weight is None else float(xlogy(block.weight, block.weight).sum())
+        entropy = weighted - float(xlogy(responsibilities, responsibilities).sum())
+        return MixtureStatistics(components, block.total_weight, bound, entropy)
 
     def expect_given(self, params: Parameters, block: Block) -> MixtureStatistics:
         """Statistics under responsibilities that the block brings.
@@ -168,6 +197,11 @@ class Mixture:
     def objective(self, params: Parameters, statistics: MixtureStatistics) -> float:
         """The log-likelihood with the family's penalty."""
         return statistics.loglik
+
+    def complete(self, params: Parameters, statistics: MixtureStatistics) -> float:
+        """E_q log p(x, z) with the family's penalty, from the statistics alone: what the M-step maximises."""
+        counts = xlogy(statistics.components.counts, params["weights"])
+        return float(counts.sum()) + self.family.complete(params, statistics.components)
 
     def faults(self, params: Parameters, statistics: MixtureStatistics) -> tuple[str, ...]:
         """Why these parameters are degenerate, one sentence each; empty for a sound fit."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.special import entr, xlogy
+from scipy.special import xlogy
 
 from jensen.core.block import Array, Block
 from jensen.core.domains import Domain, Interval
@@ -49,11 +49,22 @@ class ThreeCoins(LatentModel):
         share = np.divide(joint[0], total, out=np.full_like(total, 0.5), where=total > 0)
         with np.errstate(divide="ignore"):
             loglik = np.where(weight > 0, weight * np.log(total), 0.0).sum()
-        by_b = weight * share
+        return self.statistics_from(params, block, weight[:, None] * np.stack([share, 1.0 - share], axis=1), loglik)
+
+    def log_joint(self, params: Parameters, block: Block) -> Array:
+        """log P(coin, y) of each toss, shape (2, n), B first."""
+        with np.errstate(divide="ignore"):
+            return np.log(_joint(params, _heads(block)))
+
+    def statistics_from(self, params: Parameters, block: Block, responsibilities: Array, bound: float) -> Sums:
+        """Expected counts under any shares (n, 2) of the two coins, already multiplied by the tosses' weights."""
+        heads, weight = _heads(block), block.weights
+        by_b = responsibilities[:, 0]
+        entropy = xlogy(weight, weight).sum() - xlogy(responsibilities, responsibilities).sum()
         return Sums(
             weight=block.total_weight,
-            loglik=loglik,
-            entropy=weight @ (entr(share) + entr(1.0 - share)),
+            loglik=bound,
+            entropy=entropy,
             b=by_b.sum(),
             b_heads=by_b @ heads,
             heads=weight @ heads,
