@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from jensen import datasets as datasets
     from jensen import families as families
     from jensen import models as models
+    from jensen import solvers as solvers
+    from jensen import testing as testing
     from jensen.config import show_config as show_config
     from jensen.core import domains as domains
     from jensen.core.model import LatentModel as LatentModel
@@ -46,6 +48,8 @@ __all__ = [
     "models",
     "save",
     "show_config",
+    "solvers",
+    "testing",
     "threads",
 ]
 
@@ -67,6 +71,8 @@ _ROOMS = {
     "domains": "jensen.core.domains",
     "families": "jensen.families",
     "models": "jensen.models",
+    "testing": "jensen.testing",
+    "solvers": "jensen.solvers",
 }
 
 

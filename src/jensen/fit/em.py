@@ -87,7 +87,8 @@ def em(
     if not (isinstance(max_iter, int | np.integer) and max_iter >= 0):
         raise InputError(f"max_iter must be an integer of at least 0, got {max_iter!r}")
     variant = solver if solver is not None else Plain(accelerate)
-    source = variant.source(source)
+    # A source that the user brings has blocks of its own.
+    cut = source if source is data else variant.source(source)
     limits = Limits(int(max_iter), began + max_time)
 
     def told(info: Info) -> None:
@@ -100,7 +101,7 @@ def em(
         rule = _rule(stop, source.weight)
         climber = variant.solver(checked, rule)
         try:
-            result = run(climber, source, one, rule, limits, told if observers else None)
+            result = run(climber, cut, one, rule, limits, told if observers else None)
         except NumericalFailure as error:
             failure = failure or error
             records.append(EndOfStart(-np.inf, Status.DEGENERATE, 0))

@@ -10,7 +10,7 @@ import zlib
 import numpy as np
 
 
-def stream(seed: int, purpose: str, index: int = 0) -> np.random.Generator:
+def stream(seed: int, purpose: str, index: int = 0, *more: int) -> np.random.Generator:
     """The stream of one purpose and index under a seed.
 
     Parameters
@@ -21,8 +21,11 @@ def stream(seed: int, purpose: str, index: int = 0) -> np.random.Generator:
         What the numbers are for, such as ``"start"``.
     index : int, default=0
         Which of the like tasks, such as the number of the restart.
+    *more : int
+        Further indices, such as iteration and block.
     """
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, zlib.crc32(purpose.encode()), index])))
+    key = [seed, zlib.crc32(purpose.encode()), index, *more]
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))
 
 
 def fresh_seed() -> int:
