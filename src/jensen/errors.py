@@ -19,6 +19,25 @@ class ContractError(JensenError, TypeError):
     """A user's model, family, source or solver broke its contract; the message names the method."""
 
 
+class ConformanceError(JensenError, AssertionError):
+    """A check of `jensen.testing` found a method that does not do what its contract says.
+
+    Parameters
+    ----------
+    method : str
+        What is broken, such as ``"Coins.maximize"``.
+    fault : str
+        What was found, and what was expected.
+    """
+
+    def __init__(self, method: str, fault: str) -> None:
+        super().__init__(f"{method}: {fault}")
+        self.method, self.fault = method, fault
+
+    def __reduce__(self) -> tuple[type[ConformanceError], tuple[str, str]]:
+        return type(self), (self.method, self.fault)
+
+
 class NumericalFailure(JensenError, ArithmeticError):
     """Parameters left the region in which the density exists.
 
