@@ -16,12 +16,12 @@ class BloodGroups(jensen.LatentModel):
     def expect(self, params, block):
         """Count the alleles: of group A some are AA, some AO."""
         a, b, o = params["alleles"]
-        n = block.x.sum(axis=0)
+        n = block.weights @ block.x
         chance = np.array([a * a + 2 * a * o, b * b + 2 * b * o, 2 * a * b, o * o])
         aa, bb = n[0] * a * a / chance[0], n[1] * b * b / chance[1]
         ao, bo = n[0] - aa, n[1] - bb
         counts = [2 * aa + ao + n[2], 2 * bb + bo + n[2], 2 * n[3] + ao + bo]
-        return jensen.Sums(weight=n.sum(), loglik=n @ np.log(chance), counts=counts)
+        return jensen.Sums(weight=block.total_weight, loglik=n @ np.log(chance), counts=counts)
 
     def maximize(self, params, s):
         """Shares of the alleles."""

@@ -15,10 +15,10 @@ class Linkage(jensen.LatentModel):
 
     def expect(self, params, block):
         """Part the first count."""
-        t, y = params["t"], block.x.sum(axis=0)
+        t, y = params["t"], block.weights @ block.x
         chance = np.array([0.5 + t / 4, (1 - t) / 4, (1 - t) / 4, t / 4])
         recombined = y[0] * (t / 4) / chance[0]
-        return jensen.Sums(weight=1, loglik=y @ np.log(chance), yes=recombined + y[3], no=y[1] + y[2])
+        return jensen.Sums(weight=block.total_weight, loglik=y @ np.log(chance), yes=recombined + y[3], no=y[1] + y[2])
 
     def maximize(self, params, s):
         """The share of the counts that depend on t."""

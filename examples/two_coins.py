@@ -18,8 +18,13 @@ class TwoCoins(jensen.LatentModel):
         heads = block.x
         log_joint = np.log(0.5) + heads * np.log(params["bias"]) + (10 - heads) * np.log1p(-params["bias"])
         loglik = np.logaddexp.reduce(log_joint, axis=1)
-        share = np.exp(log_joint - loglik[:, None])
-        return jensen.Sums(weight=len(heads), loglik=loglik.sum(), heads=(share * heads).sum(0), sets=share.sum(0))
+        share = np.exp(log_joint - loglik[:, None]) * block.weights[:, None]
+        return jensen.Sums(
+            weight=block.total_weight,
+            loglik=block.weights @ loglik,
+            heads=(share * heads).sum(0),
+            sets=share.sum(0),
+        )
 
     def maximize(self, params, s):
         """Heads over tosses."""

@@ -54,8 +54,8 @@ class LatentModel(ABC):
     ...         heads = block.x
     ...         log_joint = np.log(0.5) + heads * np.log(params["bias"]) + (10 - heads) * np.log(1 - params["bias"])
     ...         loglik = np.logaddexp.reduce(log_joint, axis=1)
-    ...         share = np.exp(log_joint - loglik[:, None])
-    ...         return jensen.Sums(weight=block.total_weight, loglik=loglik.sum(),
+    ...         share = np.exp(log_joint - loglik[:, None]) * block.weights[:, None]
+    ...         return jensen.Sums(weight=block.total_weight, loglik=block.weights @ loglik,
     ...                            heads=(share * heads).sum(axis=0), tosses=10 * share.sum(axis=0))
     ...     def maximize(self, params, s):
     ...         return {"bias": s.heads / s.tosses}
