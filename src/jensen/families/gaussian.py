@@ -16,7 +16,7 @@ M-step (Celeux & Govaert 1995, with R)
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Self, get_args
@@ -26,8 +26,10 @@ import numpy as np
 from jensen.core.block import AnyArray, Array, Block
 from jensen.core.contracts import RowPass
 from jensen.core.domains import Domain, Positive, PositiveDefinite, Real
+from jensen.core.information import ComponentDerivatives
 from jensen.core.parameters import Parameters
 from jensen.errors import InputError, NumericalFailure
+from jensen.families.derivatives import gaussian_derivatives
 from jensen.kernels.choose import (
     GaussianTrail,
     gaussian_burst,
@@ -191,6 +193,10 @@ class Gaussian:
     def log_penalty(self, params: Parameters) -> Array:
         """tr(R Sigma_k^-1)/2 for each component, shape (K,)."""
         return factors(self.shape, params, self.ridge)[2]
+
+    def derivatives(self, params: Parameters, block: Block) -> Iterator[ComponentDerivatives]:
+        """Scores and curvature of the plain log-density of each component, by means and covariances."""
+        return gaussian_derivatives(self.shape, block.x, params["means"], whiten(self.shape, params)[0])
 
     # ----------------------------------------------------------------------------------------- E-step
 

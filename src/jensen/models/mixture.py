@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -13,7 +13,9 @@ from scipy.special import xlogy
 from jensen.core.block import AnyArray, Array, Block
 from jensen.core.contracts import Family, FamilyTrail, RowPass, Stage, Trail
 from jensen.core.domains import Domain, Simplex
+from jensen.core.information import Information
 from jensen.core.parameters import Parameters
+from jensen.models.louis import louis
 from jensen.numerics.logspace import log_of_shares, normalise_logs
 
 
@@ -239,6 +241,19 @@ class Mixture:
     def _rows(self, params: Parameters, block: Block, wanted: RowPass) -> AnyArray:
         found = self.family.rows(params, _log_weights(params), block, wanted)
         return self.rows_by_parts(params, block, wanted) if found is None else found
+
+    @property
+    def information(self) -> Callable[[Parameters, Block], Information] | None:
+        """Score and information of a block by Louis's identity; None where the family declares no ``derivatives``."""
+        if not hasattr(self.family, "derivatives"):
+            return None
+        plain = getattr(self.family, "unregularised", None)
+        family = self.family if plain is None else plain()
+
+        def information(params: Parameters, block: Block) -> Information:
+            return louis(family, params, _log_weights(params), block)
+
+        return information
 
     def sample(self, params: Parameters, n: int, rng: np.random.Generator) -> tuple[Array, AnyArray]:
         """Draw n rows and their components, grouped by component, as scikit-learn does."""

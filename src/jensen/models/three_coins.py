@@ -15,6 +15,7 @@ from scipy.special import xlogy
 
 from jensen.core.block import Array, Block
 from jensen.core.domains import Domain, Interval
+from jensen.core.information import Information
 from jensen.core.model import LatentModel
 from jensen.core.parameters import Parameters
 from jensen.core.sums import Sums
@@ -91,6 +92,30 @@ class ThreeCoins(LatentModel):
         """log P(y) of each toss, shape (n,)."""
         with np.errstate(divide="ignore"):
             return np.asarray(np.log(_joint(params, _heads(block)).sum(axis=0)))
+
+    def information(self, params: Parameters, block: Block) -> Information:
+        """Score and information of the tosses by Louis's identity; P(y) is linear in each of pi, p and q."""
+        pi, p, q = (float(params[name]) for name in ("pi", "p", "q"))
+        heads, weight = _heads(block), block.weights
+        joint = _joint(params, heads)
+        total = joint.sum(axis=0)
+        score, observed, complete, outer = np.zeros(3), np.zeros((3, 3)), np.zeros((3, 3)), np.zeros((3, 3))
+        for face, b, c, slope in ((1.0, p, q, 1.0), (0.0, 1 - p, 1 - q, -1.0)):
+            n, chance = float(weight[heads == face].sum()), pi * b + (1 - pi) * c
+            if n == 0.0 or chance == 0.0:
+                continue
+            s = np.array([b - c, slope * pi, slope * (1 - pi)]) / chance
+            curved = np.array([[0.0, slope, -slope], [slope, 0.0, 0.0], [-slope, 0.0, 0.0]]) / chance
+            score += n * s
+            outer += n * np.outer(s, s)
+            observed += n * (np.outer(s, s) - curved)
+            # Of r / pi^2 one pi cancels, and so on: a coin that is never tossed does no harm.
+            parts = [(b, pi), (c, 1 - pi)], [(pi, b)], [(1 - pi, c)]
+            known = [sum(top / below for top, below in part if below > 0) / chance for part in parts]
+            complete += n * np.diag(known)
+        with np.errstate(divide="ignore"):
+            loglik = np.where(weight > 0, weight * np.log(total), 0.0).sum()
+        return Information(float(loglik), score, observed, complete, outer)
 
     def sample(self, params: Parameters, n: int, rng: np.random.Generator) -> Array:
         """Toss n times, shape (n, 1)."""

@@ -1,0 +1,85 @@
+"""First and second derivatives of Gaussian log-densities by means and covariances.
+
+With y = x - mu, P = Sigma^-1 and u = P y (Magnus & Neudecker 1999, chapter 8):
+    d log f / d mu = u,                 d log f / d Sigma = (u u' - P) / 2,
+    -d2 / d mu d mu' = P,               -d2 / d mu d Sigma = P (x) u,
+    -d2 / d Sigma d Sigma' = (P (x) u u' + u u' (x) P - P (x) P) / 2,
+and what the diagonal and the spherical shape keep of them. The precision comes from whitening factors L^-1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+
+from jensen.core.block import AnyArray, Array
+from jensen.core.information import ComponentDerivatives
+from jensen.kernels.portable import Shape
+
+
+def gaussian_derivatives(shape: Shape, x: AnyArray, means: Array, whitening: Array) -> Iterator[ComponentDerivatives]:
+    """Derivatives of each component in turn; only one is held at a time.
+
+    Parameters
+    ----------
+    shape : {"full", "tied", "diag", "spherical"}
+        Layout of the covariances.
+    x : ndarray of shape (n, d)
+        Rows.
+    means : ndarray of shape (K, d)
+        Means.
+    whitening : ndarray
+        L_k^-1: (K, d, d) full, (d, d) tied; or 1 / standard deviations, (K, d) diag and (K,) spherical.
+    """
+    n_components, d = means.shape
+    size = {"full": d * d, "tied": d * d, "diag": d, "spherical": 1}[shape]
+    for k in range(n_components):
+        centred = np.asarray(x, dtype=np.float64) - means[k]
+        first = n_components * d + (0 if shape == "tied" else k * size)
+        slots = np.concatenate([np.arange(k * d, (k + 1) * d), np.arange(first, first + size)])
+        if shape in ("full", "tied"):
+            factor = whitening if shape == "tied" else whitening[k]
+            precision = factor.T @ factor
+            u = centred @ precision
+            by_covariance = 0.5 * (u[:, :, None] * u[:, None, :] - precision).reshape(len(u), -1)
+            yield ComponentDerivatives(slots, np.hstack([u, by_covariance]), partial(_full, precision, u))
+            continue
+        scale = np.broadcast_to(whitening[k] ** 2, (d,))
+        u = centred * scale
+        by_variance = 0.5 * (u * u - scale)
+        if shape == "spherical":
+            by_variance = by_variance.sum(axis=1, keepdims=True)
+        yield ComponentDerivatives(slots, np.hstack([u, by_variance]), partial(_diagonal, shape, scale, u))
+
+
+def _full(precision: Array, u: Array, weight: Array) -> Array:
+    """Weighted curvature by mean (d) and covariance (d * d)."""
+    d, total = len(precision), weight.sum()
+    first, second = weight @ u, (u * weight[:, None]).T @ u
+    out = np.empty((d + d * d, d + d * d))
+    out[:d, :d] = total * precision
+    # Of the two triangles neither is preferred: the block is the mean of both.
+    cross = np.einsum("ab,c->abc", precision, first)
+    out[:d, d:] = 0.5 * (cross + cross.swapaxes(1, 2)).reshape(d, d * d)
+    out[d:, :d] = out[:d, d:].T
+    out[d:, d:] = 0.5 * (np.kron(precision, second - total * precision) + np.kron(second, precision))
+    return out
+
+
+def _diagonal(shape: Shape, scale: Array, u: Array, weight: Array) -> Array:
+    """Weighted curvature by mean (d) and variances (d), or the single one."""
+    d, total = len(scale), weight.sum()
+    cross, both = scale * (weight @ u), scale * (weight @ (u * u)) - 0.5 * total * scale**2
+    if shape == "spherical":
+        out = np.zeros((d + 1, d + 1))
+        out[:d, d] = out[d, :d] = cross
+        out[d, d] = both.sum()
+    else:
+        out = np.zeros((2 * d, 2 * d))
+        at = np.arange(d)
+        out[at, d + at] = out[d + at, at] = cross
+        out[d + at, d + at] = both
+    out[np.arange(d), np.arange(d)] = total * scale
+    return out
