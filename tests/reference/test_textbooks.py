@@ -9,6 +9,7 @@ import mpmath
 import numpy as np
 import pytest
 from examples import FOLDER, example
+from mixtures import NeverStop
 from references import read_csv, read_json
 
 import jensen
@@ -25,7 +26,7 @@ def iterates(model, data, start, n):
     for steps in range(n + 1):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", JensenWarning)
-            fit = jensen.em(model, data, start, max_iter=steps, accelerate="off", stop=0.0)
+            fit = jensen.em(model, data, start, max_iter=steps, accelerate="off", stop=NeverStop())
         assert fit.n_iter == steps
         found.append(fit.params)
     return found
