@@ -91,11 +91,10 @@ void moments_diagonal_small(const Workspace<T>& w, int k, int filled, double* la
     add_lanes<T>(lanes + 2 * D * L, count);
 }
 
-// Sum over the rows of (rc_a c_b) for a 4 x 4 tile; on the diagonal tile only b <= a is wanted.
+// Add over the rows (rc_a c_b) of a 4 x 4 tile; on the diagonal tile only b <= a is wanted.
 template <class T, bool Diagonal>
-void scatter_tile(const T* rc, const T* c, int rows, int filled, T out[kTile][kTile]) {
+JENSEN_INLINE void add_tile(const T* rc, const T* c, int rows, int filled, Vec<T> (&s)[kTile][kTile]) {
     constexpr int L = kLanes<T>;
-    Vec<T> s[kTile][kTile] = {};
     for (int i = 0; i < filled; i += L) {
         Vec<T> a[kTile];
 #pragma GCC unroll 4
@@ -107,15 +106,52 @@ void scatter_tile(const T* rc, const T* c, int rows, int filled, T out[kTile][kT
             for (int t = Diagonal ? u : 0; t < kTile; ++t) s[t][u] += a[t] * b;
         }
     }
+}
+
+template <class T, bool Diagonal>
+void scatter_tile(const T* rc, const T* c, int rows, int filled, T out[kTile][kTile]) {
+    Vec<T> s[kTile][kTile] = {};
+    add_tile<T, Diagonal>(rc, c, rows, filled, s);
 #pragma GCC unroll 4
     for (int t = 0; t < kTile; ++t) sum_four(s[t][0], s[t][1], s[t][2], s[t][3], out[t]);
+}
+
+// The tile goes on from the lanes of the sub-blocks before: adding lanes up each time would cost as much as the tile
+// where features are few.
+template <class T, bool Diagonal>
+void scatter_tile_in_lanes(const T* rc, const T* c, int rows, int filled, T* lanes) {
+    constexpr int L = kLanes<T>;
+    Vec<T> s[kTile][kTile] = {};
+#pragma GCC unroll 4
+    for (int t = 0; t < kTile; ++t)
+#pragma GCC unroll 4
+        for (int u = 0; u < (Diagonal ? t + 1 : kTile); ++u) s[t][u] = load(lanes + (t * kTile + u) * L);
+    add_tile<T, Diagonal>(rc, c, rows, filled, s);
+#pragma GCC unroll 4
+    for (int t = 0; t < kTile; ++t)
+#pragma GCC unroll 4
+        for (int u = 0; u < (Diagonal ? t + 1 : kTile); ++u) store(lanes + (t * kTile + u) * L, s[t][u]);
 }
 
 // Add the scatter of the `filled` rows in `scaled` and `centred` to component k's.
 template <class T>
 void add_scatter(const Task<T>& task, const Workspace<T>& w, int k, int filled) {
     const int d = w.d, ld = w.ld;
-    double* scatter = task.scatter + (task.shape == Shape::tied ? 0 : static_cast<int64_t>(k) * d * d);
+    const int matrix = task.shape == Shape::tied ? 0 : k;
+    if constexpr (sizeof(T) == sizeof(double)) {
+        if (const int per_matrix = tile_lanes<T>(d, task.shape)) {
+            T* lanes = w.lanes + static_cast<int64_t>(matrix) * per_matrix * kLanes<T>;
+            for (int a = 0; a < d; a += kTile) {
+                for (int b = 0; b <= a; b += kTile, lanes += kTile * kTile * kLanes<T>) {
+                    const T *rc = w.scaled + a * ld, *c = w.centred + b * ld;
+                    if (a == b) scatter_tile_in_lanes<T, true>(rc, c, ld, filled, lanes);
+                    else scatter_tile_in_lanes<T, false>(rc, c, ld, filled, lanes);
+                }
+            }
+            return;
+        }
+    }
+    double* scatter = task.scatter + static_cast<int64_t>(matrix) * d * d;
     T tile[kTile][kTile];
     for (int a = 0; a < d; a += kTile) {
         for (int b = 0; b <= a; b += kTile) {
@@ -269,6 +305,19 @@ void finish(const Task<T>& task, Workspace<T>& w) {
     const int n_matrices = !triangles ? 0 : task.shape == Shape::tied ? 1 : w.K;
     for (int k = 0; k < n_matrices; ++k) {
         double* scatter = task.scatter + static_cast<int64_t>(k) * d * d;
+        if (const int per_matrix = tile_lanes<T>(d, task.shape)) {
+            const double* lane = w.lanes + static_cast<int64_t>(k) * per_matrix * kLanes<T>;
+            for (int a = 0; a < d; a += kTile) {
+                for (int b = 0; b <= a; b += kTile) {
+                    for (int t = 0; t < kTile; ++t) {
+                        for (int u = 0; u < kTile; ++u, lane += kLanes<T>) {
+                            if (a + t >= d || b + u > a + t) continue;
+                            for (int l = 0; l < kLanes<T>; ++l) scatter[static_cast<int64_t>(a + t) * d + b + u] += lane[l];
+                        }
+                    }
+                }
+            }
+        }
         for (int i = 0; i < d; ++i)
             for (int j = 0; j < i; ++j) scatter[static_cast<int64_t>(j) * d + i] = scatter[static_cast<int64_t>(i) * d + j];
     }

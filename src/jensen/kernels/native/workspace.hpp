@@ -11,6 +11,7 @@ using jensen::Task;
 
 constexpr int kSmall = 8;     // up to here every loop over features is unrolled and moments stay in registers
 constexpr int kTile = 4;      // above, triangles go in tiles of 4 x 4
+constexpr int kInLanes = 24;  // up to here tiles of double precision keep their lanes from sub-block to sub-block
 constexpr int kStrip = kRegisters >= 32 ? 4 : 2;  // vectors of rows that one tile of the E-step works on
 
 JENSEN_INLINE int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
@@ -24,7 +25,7 @@ struct Workspace {
     int ld;    // distance between features, or components: a cache line more, lest all fall into the same cache sets
     int64_t factor_size;  // numbers in one component's packed whitening factor
     T *xt, *joint, *best, *total, *centred, *scaled, *centre, *factor, *offset, *row_weight;
-    double* lanes;  // small d: vector accumulators of each component
+    double* lanes;  // few features: vector accumulators of each component
     int32_t* label;      // most probable component of each row of the sub-block
     uint16_t* active;    // (strips, K) components that were not pruned in a strip of rows
     int32_t* n_active;   // (strips,)
@@ -35,8 +36,8 @@ struct Workspace {
 template <class T>
 int sub_block_rows(int d, int K, Shape shape) {
     const int unit = kStrip * kLanes<T>;
-    int64_t rows = d <= kSmall ? 1024 / sizeof(T) : d <= 24 ? 512 : 256;
-    if (shape >= Shape::diag) rows = 512;
+    int64_t rows = d <= kSmall ? 2048 / sizeof(T) : sizeof(T) == sizeof(double) && d <= kInLanes ? 64 : d <= 24 ? 512 : 256;
+    if (shape >= Shape::diag) rows = 256;
     if (sizeof(T) == sizeof(float) && d <= 32) rows *= 2;
     // Large K: joint densities should stay in half the second-level cache.
     while (rows > 2 * unit && rows * K * static_cast<int64_t>(sizeof(T)) > (1 << 19)) rows /= 2;
@@ -61,6 +62,21 @@ constexpr bool can_prune(int d, int K, Shape shape) {
 // Numbers that a component's moments take: scatter or squares, first moments, count.
 constexpr int accumulators(int d, Shape shape) {
     return (shape == Shape::diag || shape == Shape::spherical ? d : d * (d + 1) / 2) + d + 1;
+}
+
+// Vectors of accumulators that one matrix takes where tiles keep their lanes; 0 where they do not.
+template <class T>
+constexpr int tile_lanes(int d, Shape shape) {
+    const int n = (d + kTile - 1) / kTile;
+    const bool kept = sizeof(T) == sizeof(double) && d > kSmall && d <= kInLanes && shape <= Shape::tied;
+    return kept ? n * (n + 1) / 2 * kTile * kTile : 0;
+}
+
+// Numbers in `lanes`.
+template <class T>
+int64_t lanes_size(int d, int K, Shape shape) {
+    if (d <= kSmall) return static_cast<int64_t>(accumulators(d, shape)) * kLanes<T> * K;
+    return static_cast<int64_t>(tile_lanes<T>(d, shape)) * kLanes<T> * (shape == Shape::tied ? 1 : K);
 }
 
 template <class T>
@@ -89,8 +105,7 @@ size_t layout(Workspace<T>& w, int d, int K, Shape shape, char* base) {
     w.factor = reinterpret_cast<T*>(take(sizeof(T) * w.factor_size * (shape == Shape::tied ? 1 : K)));
     w.offset = reinterpret_cast<T*>(take(sizeof(T) * K));
     w.origin = reinterpret_cast<double*>(take(sizeof(double) * d));
-    const size_t lane_bytes = d <= kSmall ? sizeof(double) * kLanes<T> * accumulators(d, shape) * K : 0;
-    w.lanes = reinterpret_cast<double*>(take(lane_bytes));
+    w.lanes = reinterpret_cast<double*>(take(sizeof(double) * lanes_size<T>(d, K, shape)));
     const bool prunable = can_prune(d, K, shape);
     const size_t strips = prunable ? static_cast<size_t>(w.rows / (kStrip * kLanes<T>)) : 0;
     w.label = reinterpret_cast<int32_t*>(take(prunable ? sizeof(int32_t) * w.rows : 0));
