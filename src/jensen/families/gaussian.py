@@ -24,6 +24,7 @@ from typing import Self, get_args
 import numpy as np
 
 from jensen.core.block import AnyArray, Array, Block
+from jensen.core.constraints import Constraints
 from jensen.core.contracts import RowPass
 from jensen.core.domains import Domain, Positive, PositiveDefinite, Real
 from jensen.core.information import ComponentDerivatives
@@ -48,6 +49,8 @@ MCLUST_NAMES: Mapping[str, Shape] = {"VVV": "full", "EEE": "tied", "VVI": "diag"
 NEARLY_SINGULAR = 10.0
 # Name of the array beside the rows in which passes of one run keep notes.
 MEMORY = "memory"
+# Turns that an M-step under constraints takes at most, and the share of Q below which a gain ends them.
+_MAX_TURNS, _STILL = 500, 1e-15
 _LOG_2PI = math.log(2.0 * math.pi)
 
 
@@ -251,6 +254,70 @@ class Gaussian:
         covariances[~alive] = params["covariances"][~alive]
         return {"means": means, "covariances": covariances}
 
+    def maximize_within(
+        self, params: Parameters, statistics: GaussianStatistics, constraints: Constraints
+    ) -> Mapping[str, Array]:
+        """The maximiser among parameters some of which are held, or equal between components.
+
+        Given covariances, free means solve least squares; given means, a free covariance is the scatter about them,
+        fixed or not. Where one needs the other, as equal means do, they take turns until Q is still: it never falls.
+        """
+        fixed, equal = constraints.fixed, constraints.equal
+        held = fixed.get("means", np.zeros((self.n_components, self.n_features), dtype=bool))
+        kept = fixed.get("covariances")
+        coupled = "means" in equal or (held.any(axis=1) != held.all(axis=1)).any()
+        reached = self.complete(params, statistics) if coupled else -np.inf
+        for _ in range(_MAX_TURNS):
+            means = self._means_within(params, statistics, held, "means" in equal)
+            about = statistics.about(means)
+            covariances = self._covariances_about(params, about, "covariances" in equal)
+            if kept is not None:
+                covariances = np.where(kept, params["covariances"], covariances)
+            params = params.replace(means=means, covariances=covariances)
+            if not coupled:
+                break
+            before, reached = reached, self.complete(params, statistics)
+            if reached - before <= _STILL * max(abs(reached), 1.0):
+                break
+        return {"means": params["means"], "covariances": params["covariances"]}
+
+    def _means_within(self, params: Parameters, statistics: GaussianStatistics, held: AnyArray, equal: bool) -> Array:
+        """Means (K, d) that maximise Q at given covariances, with entries held (K, d), or all equal."""
+        best, counts = statistics.centred()[0], statistics.counts
+        if not (equal or held.any()):
+            return best
+        white = _matrices(self.shape, whiten(self.shape, params)[0], self.n_components, self.n_features)
+        if equal:
+            rows = np.sqrt(counts)[:, None, None] * white
+            sides = np.einsum("kij,kj->ki", rows, best)
+            common = np.linalg.lstsq(rows.reshape(-1, self.n_features), sides.ravel(), rcond=None)[0]
+            return np.tile(common, (self.n_components, 1))
+        means = np.where(held, params["means"], best)
+        for k in np.flatnonzero(held.any(axis=1) & ~held.all(axis=1)):
+            # Entries that are held away from the best pull on those that go with them.
+            pull = white[k][:, held[k]] @ (means[k] - best[k])[held[k]]
+            means[k, ~held[k]] -= np.linalg.lstsq(white[k][:, ~held[k]], pull, rcond=None)[0]
+        return means
+
+    def _covariances_about(self, params: Parameters, about: GaussianStatistics, equal: bool) -> Array:
+        """Covariances that maximise Q at the means about which moments were taken; equal ones pool their scatter."""
+        counts, scatter, d = about.counts, about.scatter, self.n_features
+        if self.shape == "tied":
+            return np.asarray(symmetric(scatter) / counts.sum() + np.diag(self.ridge))
+        if equal:
+            counts, scatter = np.full_like(counts, counts.sum()), np.broadcast_to(scatter.sum(axis=0), scatter.shape)
+        alive = counts > 0
+        shares = np.where(alive, counts, 1.0).reshape(-1, *(1,) * (scatter.ndim - 1))
+        if self.shape == "full":
+            covariances = symmetric(scatter) / shares + np.diag(self.ridge)
+        else:
+            # Rounding may carry a sum of squares below 0 by a hair.
+            scatter = np.maximum(scatter, 0.0)
+            covariances = scatter / shares + self.ridge if self.shape == "diag" else scatter / (shares * d)
+            covariances = covariances if self.shape == "diag" else covariances + self.ridge.mean()
+        covariances[~alive] = params["covariances"][~alive]
+        return np.asarray(covariances)
+
     def complete(self, params: Parameters, statistics: GaussianStatistics) -> float:
         """sum_k n_k (log f_k at its mean - tr(R Sigma_k^-1)/2) - tr(Sigma_k^-1 S_k)/2, S_k the scatter about mu_k."""
         whitening, constants, penalty = factors(self.shape, params, self.ridge)
@@ -309,6 +376,13 @@ class Gaussian:
                 if ratio < NEARLY_SINGULAR
             ]
         return tuple(found)
+
+
+def _matrices(shape: Shape, whitening: Array, n_components: int, d: int) -> Array:
+    """Whitening factors of any shape as matrices (K, d, d)."""
+    if shape in ("full", "tied"):
+        return np.broadcast_to(whitening, (n_components, d, d))
+    return np.asarray(whitening.reshape(n_components, -1)[:, :, None] * np.eye(d))
 
 
 def clear_of(penalty: Array, times: float) -> bool:

@@ -14,10 +14,12 @@ from jensen.core.model import Checked
 from jensen.core.parameters import Parameters
 from jensen.core.status import Status
 from jensen.data.anything import as_source
-from jensen.errors import InputError, JensenWarning, NumericalFailure
+from jensen.errors import ContractError, InputError, JensenWarning, NumericalFailure
+from jensen.fit.asked import by_parts, check_traceable, under_constraints, with_labels
 from jensen.fit.record import EndOfStart, Fit
 from jensen.solve.loop import Limits, run
 from jensen.solve.stopping import AitkenRule, AtRest
+from jensen.solve.tracing import TracedSolver
 from jensen.solve.variants import Plain, Variant
 
 DEFAULT_MAX_ITER = 10_000
@@ -31,12 +33,16 @@ def em(
     start: Any,
     *,
     sample_weight: Any = None,
+    labels: Any = None,
+    fixed: Mapping[str, Any] | None = None,
+    equal: Sequence[str] = (),
     accelerate: Accelerate = "auto",
     solver: Variant | None = None,
     stop: StoppingRule | float | None = None,
     max_iter: int = DEFAULT_MAX_ITER,
     max_time: float = np.inf,
     observers: Sequence[Callable[[Info], None]] = (),
+    trace_bound: bool = False,
 ) -> Fit:
     """Fit a latent-variable model by EM.
 
@@ -50,6 +56,15 @@ def em(
         Where to begin; of several starts the best end is kept.
     sample_weight : array-like of shape (n,), default=None
         Weights of the rows: 2 is the row twice, 0 no row.
+    labels : array-like of shape (n,), default=None
+        Known components of rows: integers from 0, or -1 where unknown. For models that declare ``log_joint`` and
+        ``statistics_from``, such as mixtures.
+    fixed : mapping of str to bool or array-like of bool, default=None
+        Parameters to hold at their values in `start`: True, or a mask of the parameter's shape or of its first axes,
+        such as ``{"weights": True, "means": [True, False]}`` for the mean of component 0. The M-step is exact among
+        the others; see `jensen.models.Constrained`.
+    equal : sequence of str, default=()
+        Parameters to keep equal along their first axis, that is between components; starts are averaged.
     accelerate : {"auto", "off", "squarem", "anderson", "quasi-newton"}, default="auto"
         Extrapolation of EM's steps, safeguarded: the objective never falls. ``auto`` sets in after some 20 iterations
         if EM is slow. It may end in another optimum than plain EM.
@@ -63,6 +78,10 @@ def em(
         Seconds after which no further pass is begun.
     observers : sequence of callable (Info) -> None
         Told of every evaluated point.
+    trace_bound : bool, default=False
+        Whether to record the bound F, the log-likelihood and the gap after every half step, as ``fit.bound``. The
+        model must declare ``complete``; steps are not accelerated; where E-steps are partial, the log-likelihood costs
+        a pass for each M-step, which ``passes`` does not count.
 
     Returns
     -------
@@ -80,13 +99,22 @@ def em(
         If it comes before the first point is known; later, the fit is returned with the status INTERRUPTED.
     """
     began = time.perf_counter()
-    checked, source = Checked(model), as_source(data, sample_weight)
+    model, source = with_labels(model, as_source(data, sample_weight), labels)
+    checked = Checked(model)
     starts = [checked.start(one) for one in (start if _are_several(start) else [start])]
     if not starts:
         raise InputError("start is an empty sequence; expected at least one mapping of parameter names to values")
+    model, starts = under_constraints(model, starts, fixed, equal)
+    checked = Checked(by_parts(model) if trace_bound else model)
     if not (isinstance(max_iter, int | np.integer) and max_iter >= 0):
         raise InputError(f"max_iter must be an integer of at least 0, got {max_iter!r}")
-    variant = solver if solver is not None else Plain(accelerate)
+    if isinstance(max_time, bool) or not (isinstance(max_time, int | float | np.number) and max_time >= 0):
+        raise InputError(f"max_time must be a number of seconds of at least 0, got {max_time!r}")
+    if not isinstance(observers, Sequence) or not all(map(callable, observers)):
+        raise InputError(f"observers must be a sequence of functions of one argument, got {observers!r}")
+    variant = solver if solver is not None else Plain("off" if trace_bound and accelerate == "auto" else accelerate)
+    if trace_bound:
+        check_traceable(variant)
     # A source that the user brings has blocks of its own.
     cut = source if source is data else variant.source(source)
     limits = Limits(int(max_iter), began + max_time)
@@ -95,25 +123,31 @@ def em(
         for observer in observers:
             observer(info)
 
-    ended = list[tuple[Run[Any], Parameters]]()
-    records, failure = list[EndOfStart](), None
+    ended = list[tuple[Run[Any], Parameters, Any]]()
+    records = list[EndOfStart]()
+    failure: Exception | None = None
     for one in starts:
         rule = _rule(stop, source.weight)
         climber = variant.solver(checked, rule)
+        if trace_bound:
+            climber = TracedSolver(climber, checked, cut)
         try:
             result = run(climber, cut, one, rule, limits, told if observers else None)
-        except NumericalFailure as error:
+        except (NumericalFailure, FloatingPointError, np.linalg.LinAlgError) as error:
             failure = failure or error
             records.append(EndOfStart(-np.inf, Status.DEGENERATE, 0))
             continue
-        ended.append((result, one))
+        ended.append((result, one, climber))
         records.append(EndOfStart(result.objective, result.status, result.n_iter))
         if result.status is Status.INTERRUPTED:
             break
     if not ended:
         assert failure is not None
-        raise failure
-    best, origin = max(ended, key=lambda pair: (pair[0].status is not Status.DEGENERATE, pair[0].objective))
+        raise failure if isinstance(failure, NumericalFailure) else NumericalFailure(str(failure)) from failure
+    best, origin, climber = max(ended, key=lambda one: (one[0].status is not Status.DEGENERATE, one[0].objective))
+    fault = checked.outside(best.params)
+    if fault is not None:
+        raise ContractError(f"{checked.name}.maximize returned {fault}")
     fit = Fit(
         model=model,
         params=best.params,
@@ -130,6 +164,7 @@ def em(
         starts=tuple(records),
         seconds=time.perf_counter() - began,
         source=source,
+        bound=climber.bound() if trace_bound else (),
     )
     for message in fit.warnings:
         warnings.warn(message, JensenWarning, stacklevel=2)

@@ -9,6 +9,7 @@ import numpy as np
 
 from jensen.core.parameters import Parameters
 from jensen.core.status import Status
+from jensen.solve.tracing import HalfStep
 
 # Numbers of an array that a printed fit shows.
 _SHOWN = 8
@@ -69,6 +70,8 @@ class Fit:
         Wall time.
     source : Source
         The data, for what is asked after the fit.
+    bound : tuple of HalfStep
+        The bound, the log-likelihood and the gap after every half step, where ``trace_bound`` asked for it.
     """
 
     model: Any
@@ -86,6 +89,7 @@ class Fit:
     starts: tuple[EndOfStart, ...] = field(repr=False)
     seconds: float
     source: Any = field(repr=False)
+    bound: tuple[HalfStep, ...] = field(default=(), repr=False)
 
     def __repr__(self) -> str:
         lines = [

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.special import xlogy
 
 from jensen.core.block import AnyArray, Array, Block
+from jensen.core.constraints import Constraints, shares_left
 from jensen.core.contracts import Family, FamilyTrail, RowPass, Stage, Trail
 from jensen.core.domains import Domain, Simplex
 from jensen.core.information import Information
@@ -186,6 +187,29 @@ class Mixture:
         """M-step: pi_k = n_k / n, and the family's own."""
         counts = statistics.components.counts
         return params.replace(weights=counts / counts.sum(), **self.family.maximize(params, statistics.components))
+
+    def maximize_within(
+        self, params: Parameters, statistics: MixtureStatistics, constraints: Constraints
+    ) -> dict[str, Array] | None:
+        """M-step among parameters that satisfy constraints; None where the family has none for its own.
+
+        Free weights share what held ones leave in proportion to their counts; equal ones are 1/K.
+        """
+        within = getattr(self.family, "maximize_within", None)
+        if within is None:
+            if any(name in self.family.domains for name in (*constraints.fixed, *constraints.equal)):
+                return None
+            found = dict(self.family.maximize(params, statistics.components))
+        else:
+            found = dict(within(params, statistics.components, constraints))
+        counts = statistics.components.counts
+        if "weights" in constraints.fixed:
+            weights = shares_left(counts, params["weights"], constraints.fixed["weights"])
+        elif "weights" in constraints.equal:
+            weights = np.full(self.n_components, 1.0 / self.n_components)
+        else:
+            weights = counts / counts.sum()
+        return {"weights": weights, **found}
 
     def burst(self, params: Parameters, statistics: MixtureStatistics | None, block: Block, steps: int) -> Trail | None:
         """Many EM steps at once on the one block of the data, where the family can; else None.

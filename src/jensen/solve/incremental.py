@@ -195,6 +195,11 @@ class IncrementalEM:
         """None: every step is a pass over a block."""
         return None
 
+    def entropy(self, state: IncrementalState) -> float:
+        """H(q) of all blocks."""
+        assert state.tree is not None
+        return float(state.tree.total.entropy)
+
     def best(self, state: IncrementalState) -> Point | None:
         """The last point whose F is known."""
         return state.point

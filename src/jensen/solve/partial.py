@@ -18,7 +18,7 @@ from jensen.core.contracts import Expect, Source, Stage, StoppingRule
 from jensen.core.parameters import Parameters
 from jensen.errors import ContractError, InputError
 from jensen.numerics.logspace import normalise_logs
-from jensen.solve.em import EM
+from jensen.solve.em import EM, EMState
 from jensen.solve.stopping import AtRest
 
 # What an E-step makes of log joint densities (K, n), which it may overwrite: shares (K, n) and the rows' bounds (n,).
@@ -140,6 +140,12 @@ class BoundEM(EM):
     def ascends(self) -> str:
         """What the E-step's restriction lets the solver promise."""
         return self.promise
+
+    def entropy(self, state: EMState) -> float:
+        """H(q) of the last E-step: the objective is F itself."""
+        assert state.point is not None
+        adapted: Any = self.model
+        return state.point.objective - float(adapted.complete(state.point.params, state.point.statistics))
 
 
 @dataclass(frozen=True)
