@@ -8,11 +8,16 @@ from collections.abc import Mapping, Sequence
 from functools import wraps
 from typing import Any, ClassVar
 
+import numpy as np
+
 from jensen.core.block import Block
 from jensen.core.contracts import Expect, Maximize, Stage
 from jensen.core.domains import Domain
 from jensen.core.parameters import Parameters
-from jensen.errors import ContractError, InputError
+from jensen.errors import ContractError, InputError, NumericalFailure
+
+# What is outside a domain by no more has been carried there by rounding.
+_ROUNDING = 1e-9
 
 
 class LatentModel(ABC):
@@ -111,6 +116,13 @@ class Checked:
                 f"{self.name}.domains must be a mapping of parameter names to domains, such as "
                 f"{{'rate': jensen.domains.Positive((2,))}}, got {domains!r}"
             )
+        for name, domain in domains.items():
+            lacking = [method for method in ("shape", "check", "to_free", "from_free") if not hasattr(domain, method)]
+            if lacking:
+                raise ContractError(
+                    f"{self.name}.domains['{name}'] must be a domain, such as jensen.domains.Real(()), got "
+                    f"{_shown(domain)}, which has no {lacking[0]}"
+                )
         self.domains: Mapping[str, Domain] = domains
         stages = getattr(model, "stages", None)
         if stages is None:
@@ -118,6 +130,10 @@ class Checked:
             if missing:
                 raise ContractError(f"{self.name} has no method {missing[0]}: a model needs an E-step and an M-step")
             stages = (Stage(model.expect, model.maximize),)
+        if not isinstance(stages, Sequence) or not stages or not all(isinstance(stage, Stage) for stage in stages):
+            raise ContractError(
+                f"{self.name}.stages must be a sequence of at least one Stage(expect, maximize), got {_shown(stages)}"
+            )
         self.stages = tuple(Stage(self._expect(s.expect), self._maximize(s.maximize), s.guarded) for s in stages)
         if any(stage.guarded for stage in self.stages) and not hasattr(model, "complete"):
             raise ContractError(f"{self.name} has guarded stages, which need the method complete(params, statistics)")
@@ -130,6 +146,10 @@ class Checked:
 
     def objective(self, params: Parameters, statistics: Any) -> float:
         """The model's objective as a float."""
+        if not hasattr(statistics, "loglik"):
+            raise ContractError(
+                f"merge of what {self.name}.expect returned must give statistics again, but gave {_shown(statistics)}"
+            )
         own = getattr(self.model, "objective", None)
         value = statistics.loglik if own is None else own(params, statistics)
         try:
@@ -154,9 +174,29 @@ class Checked:
         if set(given) != set(self.domains):
             names, got = ", ".join(self.domains), ", ".join(map(str, given))
             raise InputError(f"start must have the parameters {names}; got {got}")
-        params = Parameters(given, self.domains)
+        try:
+            params = Parameters(given, self.domains)
+        except InputError:
+            raise
+        except (TypeError, ValueError) as error:
+            raise InputError(f"start has values that are no numbers: {error}") from None
         params.check()
         return params
+
+    def outside(self, params: Parameters) -> str | None:
+        """What is outside its domain by more than rounding, or None; only a wrong M-step leads there."""
+        for name, domain in params.domains.items():
+            value = params[name]
+            fault = domain.check(value) if np.isfinite(value).all() else None
+            if fault is None:
+                continue
+            try:
+                nearest = domain.from_free(domain.to_free(value))
+            except np.linalg.LinAlgError:
+                nearest = np.full_like(value, np.inf)
+            if not np.allclose(nearest, value, rtol=_ROUNDING, atol=_ROUNDING):
+                return f"'{name}' = {np.array2string(value, precision=6, threshold=8)} outside its domain: {fault}"
+        return None
 
     def _expect(self, expect: Expect) -> Expect:
         method = f"{self.name}.{getattr(expect, '__name__', 'expect')}"
@@ -170,8 +210,17 @@ class Checked:
                         f"{method} must return statistics with merge, weight and loglik, such as jensen.Sums, but "
                         f"returned {_shown(statistics)}, which has no {name}"
                     )
-            if math.isnan(statistics.weight):
-                raise ContractError(f"{method} returned statistics whose weight is NaN")
+            for name in ("weight", "loglik"):
+                try:
+                    number = float(getattr(statistics, name))
+                except (TypeError, ValueError):
+                    raise ContractError(
+                        f"{method} returned statistics whose {name} is no number: {_shown(getattr(statistics, name))}"
+                    ) from None
+                if name == "weight" and math.isnan(number):
+                    raise ContractError(f"{method} returned statistics whose weight is NaN")
+                if name == "loglik" and not math.isfinite(number) and (fault := self.outside(params)) is not None:
+                    raise NumericalFailure(f"the M-step of {self.name} returned {fault}")
             return statistics
 
         return checked

@@ -35,7 +35,8 @@ def as_source(data: Any, sample_weight: Any = None) -> Any:
     InputError
         If the data are no table of finite numbers, or the weights do not fit them.
     """
-    if callable(getattr(data, "fold", None)):
+    # Some data frames fold, too.
+    if callable(getattr(data, "fold", None)) and callable(getattr(data, "map_ordered", None)):
         if sample_weight is not None:
             raise InputError("sample_weight goes with arrays; a source brings the weights of its rows itself")
         return data
@@ -51,7 +52,10 @@ def as_source(data: Any, sample_weight: Any = None) -> Any:
     rows = _rows(data)
     weight = None
     if sample_weight is not None:
-        given = np.asarray(sample_weight)
+        try:
+            given = np.asarray(sample_weight, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise InputError(f"sample_weight must be numbers, got {np.asarray(sample_weight).dtype} entries") from None
         if given.shape != (len(rows),):
             raise InputError(
                 f"sample_weight must have one entry per row, shape ({len(rows)},), got shape {given.shape}"
@@ -62,6 +66,7 @@ def as_source(data: Any, sample_weight: Any = None) -> Any:
 
 def _rows(data: Any) -> AnyArray:
     """A table (n, d); numbers alone are n rows of one column."""
-    if isinstance(data, list | tuple | np.ndarray) and np.ndim(data) == 1:
+    # A column of a data frame has a shape; a list has not.
+    if len(getattr(data, "shape", ())) == 1 or (isinstance(data, list | tuple) and np.ndim(data) == 1):
         data = np.asarray(data).reshape(-1, 1)
     return to_matrix(data, min_rows=1, label="data").data

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -112,6 +112,8 @@ def em(
         raise InputError(f"max_time must be a number of seconds of at least 0, got {max_time!r}")
     if not isinstance(observers, Sequence) or not all(map(callable, observers)):
         raise InputError(f"observers must be a sequence of functions of one argument, got {observers!r}")
+    if accelerate not in get_args(Accelerate):
+        raise InputError(f"accelerate must be one of {', '.join(get_args(Accelerate))}, got {accelerate!r}")
     variant = solver if solver is not None else Plain("off" if trace_bound and accelerate == "auto" else accelerate)
     if trace_bound:
         check_traceable(variant)
