@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from jensen.core.parameters import Parameters
 from jensen.core.status import Status
 from jensen.solve.tracing import HalfStep
+
+if TYPE_CHECKING:
+    from jensen.infer.analysis import Analysis
+    from jensen.infer.diagnose import Diagnosis
+    from jensen.infer.identify import Identifiability
+    from jensen.infer.rate import EMRate
+    from jensen.infer.standard_errors import ConfidenceIntervals, Estimate, StandardErrors
 
 # Numbers of an array that a printed fit shows.
 _SHOWN = 8
@@ -119,6 +128,117 @@ class Fit:
                 "unless that is meant"
             )
         return tuple(found)
+
+    def ordered(self, by: str = "weights") -> Fit:
+        """The same fit with its components in a canonical order, so that runs can be compared.
+
+        Parameters and statistics go together: the latter, and the objective, are taken anew by one pass over the data,
+        and agree with what they were to rounding. The trace is as it was.
+
+        Parameters
+        ----------
+        by : str, default="weights"
+            ``"weights"``: heaviest component first. Or a parameter that every component has of its own, such as
+            ``"means"``: smallest first, by its first entry, then its second, and so on.
+
+        Raises
+        ------
+        InputError
+            If the model does not declare ``permuted``, or has no such parameter.
+        """
+        from jensen.fit.ordering import ordered
+
+        return ordered(self, by)
+
+    # What is asked after the fit lies above this room, and is fetched when it is asked for.
+
+    def standard_errors(self, kind: Literal["observed", "sandwich"] = "observed") -> StandardErrors:
+        """Standard errors of every parameter on its natural scale, by the delta method.
+
+        They belong to a point where the score is zero: from the fit's parameters, Newton's steps lead there first.
+        Entries on the boundary are held fixed, and entries that the data do not identify are refused; the record says
+        which and why.
+
+        Parameters
+        ----------
+        kind : {"observed", "sandwich"}, default="observed"
+            The inverse of the observed information; or, robust to a wrong model, with the rows' scores between two of
+            them (Huber 1967; White 1982), for which the model needs ``information`` or ``row_loglik``.
+
+        Raises
+        ------
+        InputError
+            If there are more free parameters than the model's way of finding the information bears, or the sandwich
+            lacks the rows' scores.
+        """
+        return self._analysis.standard_errors(kind)
+
+    def standard_error_of(
+        self,
+        function: Callable[[Parameters], Any],
+        name: str | None = None,
+        kind: Literal["observed", "sandwich"] = "observed",
+    ) -> Estimate:
+        """A function of the parameters with its standard error, by the delta method.
+
+        Parameters
+        ----------
+        function : callable (Parameters) -> float or ndarray
+            Smooth, such as ``lambda params: params["rates"][1] - params["rates"][0]``.
+        name : str, optional
+            What to call it.
+        kind : {"observed", "sandwich"}, default="observed"
+            As in `standard_errors`.
+        """
+        return self._analysis.standard_error_of(function, name, kind)
+
+    def confint(
+        self,
+        level: float = 0.95,
+        kind: Literal["observed", "sandwich"] = "observed",
+        scale: Literal["natural", "free"] = "natural",
+    ) -> ConfidenceIntervals:
+        """Wald confidence intervals of every parameter.
+
+        Parameters
+        ----------
+        level : float, default=0.95
+            Coverage, between 0 and 1.
+        kind : {"observed", "sandwich"}, default="observed"
+            As in `standard_errors`.
+        scale : {"natural", "free"}, default="natural"
+            ``natural``: symmetric about the estimate, cut at the bounds of the domain. ``free``: formed on the
+            logarithm or the logit where there are bounds, which never reaches them.
+        """
+        return self._analysis.standard_errors(kind).confint(level, scale)
+
+    def em_rate(self) -> EMRate:
+        """EM's rate of convergence, which is the fraction of missing information, overall and by parameter."""
+        return self._analysis.rate
+
+    def identifiability(self) -> Identifiability:
+        """What the data can tell of the parameters: rank, flat directions, identified combinations."""
+        return self._analysis.identifiability
+
+    def diagnose(self) -> Diagnosis:
+        """How the fit ended, how sure it is, and what to do: short paragraphs."""
+        from jensen.infer.diagnose import Account, diagnose
+
+        faults = getattr(self.model, "faults", None)
+        account = Account(
+            self.message,
+            self.status.is_converged,
+            self.n_iter,
+            tuple(faults(self.params, self.statistics)) if callable(faults) else (),
+            getattr(self, "elsewhere", ""),
+        )
+        return diagnose(self._analysis, account)
+
+    @cached_property
+    def _analysis(self) -> Analysis:
+        from jensen.infer.analysis import Analysis
+
+        return Analysis(self.model, self.params, self.source)
 
 
 def _shown(value: Any) -> str:

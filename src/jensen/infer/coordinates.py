@@ -78,11 +78,6 @@ class Coordinates:
         """The natural entries (P,)."""
         return np.concatenate([np.ravel(value) for value in self.params.values.values()])
 
-    def bounds(self) -> tuple[Array, Array]:
-        """Bounds of each natural entry (P,), below and above; infinite where there are none."""
-        pairs = [_bounds(domain) for domain in self.params.domains.values()]
-        return np.concatenate([low for low, _ in pairs]), np.concatenate([high for _, high in pairs])
-
     def guesses(self) -> Array:
         """A length for each free direction (m,), on which something may be expected to happen."""
         lengths = [
@@ -128,17 +123,3 @@ def _moving(jacobian: Array) -> Array:
 def _blocks(parts: list[Array]) -> Array:
     """Matrices along a diagonal; parts without columns keep their rows."""
     return np.asarray(block_diag(*parts), dtype=np.float64)
-
-
-def _bounds(domain: Domain) -> tuple[Array, Array]:
-    size = int(np.prod(domain.shape))
-    low, high = np.full(size, -np.inf), np.full(size, np.inf)
-    if isinstance(domain, Interval):
-        low[:], high[:] = domain.lower, domain.upper
-    elif isinstance(domain, Simplex):
-        low[:], high[:] = 0.0, 1.0
-    elif isinstance(domain, Positive):
-        low[:] = 0.0
-    elif isinstance(domain, PositiveDefinite):
-        low[np.ravel(np.broadcast_to(np.eye(domain.dimension, dtype=bool), domain.shape))] = 0.0
-    return low, high

@@ -1,0 +1,285 @@
+"""A diagnosis in prose: how a fit ended, how sure it is, and what a person can do about it."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from jensen.core.domains import PositiveDefinite, Simplex
+from jensen.core.parameters import Parameters
+from jensen.errors import InputError, NumericalFailure
+from jensen.families.gaussian import Gaussian
+from jensen.fit.mixture import coinciding_components
+from jensen.infer.analysis import Analysis
+from jensen.infer.identify import Identifiability
+from jensen.infer.rate import EMRate
+
+_WIDTH = 80
+# A gain still to come below this, in nats, is nothing.
+_NOTHING = 1e-4
+_SLOW, _VERY_SLOW = 0.9, 0.99
+# A correlation matrix with an eigenvalue below this is near-singular.
+_NEARLY_SINGULAR = 1e-6
+# A share that stands for fewer rows than this is tiny.
+_FEW_ROWS = 5.0
+# Components whose parameters differ by less than this share of their size are one.
+_COINCIDENT = 1e-9
+_TOLD = 3
+
+
+@dataclass(frozen=True)
+class Account:
+    """What a diagnosis is told of the run.
+
+    Attributes
+    ----------
+    message : str
+        How it ended.
+    is_converged : bool
+        Whether that is convergence.
+    n_iter : int or None
+        Iterations, where known.
+    faults : tuple of str
+        What is degenerate, each in a clause without a full stop.
+    elsewhere : str
+        Where an acceleration may have led elsewhere than plain EM, in a sentence; empty if nothing is recorded.
+    advice : str
+        What to do about faults.
+    """
+
+    message: str
+    is_converged: bool
+    n_iter: int | None = None
+    faults: tuple[str, ...] = ()
+    elsewhere: str = ""
+    advice: str = "Try fewer components, a simpler model, or other starts"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One paragraph.
+
+    Attributes
+    ----------
+    topic : str
+        What it is about.
+    text : str
+        Whole sentences.
+    is_serious : bool
+        Whether the result should not be used before something is done about it.
+    """
+
+    topic: str
+    text: str
+    is_serious: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnosis:
+    """What a person should know of a fit; prints as short paragraphs.
+
+    Attributes
+    ----------
+    findings : tuple of Finding
+        The paragraphs.
+    identifiability : Identifiability or None
+        The report behind them; None where the information could not be had.
+    rate : EMRate or None
+        EM's rate, likewise.
+    to_gain : float or None
+        What the objective gained when the fit was run on to a score of zero, in nats.
+    """
+
+    findings: tuple[Finding, ...]
+    identifiability: Identifiability | None = field(default=None, repr=False)
+    rate: EMRate | None = field(default=None, repr=False)
+    to_gain: float | None = None
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing serious was found."""
+        return not any(finding.is_serious for finding in self.findings)
+
+    def __getitem__(self, topic: str) -> str:
+        for finding in self.findings:
+            if finding.topic == topic:
+                return finding.text
+        raise KeyError(topic)
+
+    def __repr__(self) -> str:
+        lines = [
+            textwrap.fill(f"{finding.topic}: {finding.text}", _WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+            for finding in self.findings
+        ]
+        return "\n".join(lines)
+
+
+def diagnose(analysis: Analysis, account: Account) -> Diagnosis:
+    """Look at a fit from every side.
+
+    Parameters
+    ----------
+    analysis : Analysis
+        Of the fit.
+    account : Account
+        How the run went.
+    """
+    findings = [_end(account)]
+    if account.elsewhere:
+        findings.append(Finding("acceleration", account.elsewhere))
+    report = rate = to_gain = None
+    try:
+        rest = analysis.rest
+    except (InputError, NumericalFailure, np.linalg.LinAlgError) as error:
+        findings.append(Finding("information", f"It could not be had: {error}."))
+    else:
+        to_gain, report, rate = rest.gained, analysis.identifiability, analysis.rate
+        findings.append(_gain(analysis))
+        findings += _rate(rate, report)
+        findings += _identified(analysis, report)
+        if report.held:
+            findings.append(
+                Finding(
+                    "boundary",
+                    f"{', '.join(report.held)} {'is' if len(report.held) == 1 else 'are'} on the boundary and held "
+                    "fixed: no standard error there, and tests of such values need the bootstrap.",
+                )
+            )
+    # Where the model has named components that rest on few rows, their shares need not be named again.
+    weight = np.inf if account.faults else analysis.source.weight
+    faults = (*account.faults, *near_degenerate(analysis.model, analysis.params, weight))
+    if faults:
+        told = "; ".join(faults[:_TOLD]) + (f"; and {len(faults) - _TOLD} more" if len(faults) > _TOLD else "")
+        findings.append(Finding("components", f"{told[:1].upper()}{told[1:]}. {account.advice}.", True))
+    return Diagnosis(tuple(findings), report, rate, to_gain)
+
+
+def _end(account: Account) -> Finding:
+    plural = "" if account.n_iter == 1 else "s"
+    took = "" if account.n_iter is None else f" ({account.n_iter} iteration{plural})"
+    return Finding("end", f"{account.message[:1].upper()}{account.message[1:]}{took}.", not account.is_converged)
+
+
+def _gain(analysis: Analysis) -> Finding:
+    rest = analysis.rest
+    if not rest.is_zero:
+        return Finding(
+            "to gain",
+            f"No point of zero score was reached from here ({rest.reason}): the likelihood may grow without bound, or "
+            "the fit is far from an optimum. Fit on, with more iterations or more regularisation.",
+            True,
+        )
+    if rest.gained < _NOTHING and rest.distance < 0.01:
+        return Finding("to gain", "Nothing: the score is zero, to all that matters.")
+    return Finding(
+        "to gain",
+        f"Running on to a score of zero gains {rest.gained:.3g} nats and moves the parameters by {rest.distance:.2g} "
+        "standard errors. " + ("That is less than the data can tell." if rest.distance < 0.1 else "Fit on."),
+        rest.distance >= 1.0,
+    )
+
+
+def _rate(rate: EMRate, report: Identifiability) -> Iterator[Finding]:
+    if report.rank < report.n_free:
+        # The eigenvalue of 1 says that a direction is flat; EM does not move along it.
+        inner = np.sort(1.0 - report.shares[report.shares > report.threshold])
+        if inner.size == 0 or rate.eigenvalues.size < report.n_free:
+            return
+        overall = float(rate.eigenvalues[report.n_free - report.rank])
+    else:
+        overall = rate.overall
+    if not 0.0 < overall < 1.0:
+        return
+    per_digit = -1.0 / np.log10(overall)
+    text = f"{100 * overall:.3g} % of the information is missing in the direction where most is"
+    text += (
+        f", so that plain EM takes {per_digit:.0f} iterations for each decimal digit."
+        if per_digit >= 1.5
+        else (", so that plain EM gains a decimal digit or more in each iteration.")
+    )
+    if overall > _VERY_SLOW:
+        text += " That is very slow: trust no stopping rule that looks at single gains, and accelerate."
+    elif overall > _SLOW:
+        text += " That is slow: acceleration pays."
+    yield Finding("rate", text)
+
+
+def _identified(analysis: Analysis, report: Identifiability) -> Iterator[Finding]:
+    if not report.is_maximum:
+        yield Finding(
+            "identifiability",
+            "The fit is at a saddle, not at a maximum: some direction leads upwards, and EM stays only because its "
+            "start was symmetric. Start elsewhere.",
+            True,
+        )
+    elif report.rank == report.n_free:
+        yield Finding(
+            "identifiability", f"All {report.n_free} free parameters are identified by the data ({report.method})."
+        )
+    else:
+        told = [f"{direction}." for direction in report.flat[:_TOLD]]
+        if len(report.flat) > _TOLD:
+            told.append(f"There are {len(report.flat) - _TOLD} more such directions.")
+        known = [f"What the data do tell: {combination}." for combination in report.combinations]
+        text = (
+            f"The information has rank {report.rank} of {report.n_free}: where the fit ended depends on where it "
+            "began. "
+            + " ".join(told + known)
+            + " Standard errors along such directions are refused. Fix a parameter, or report what is identified."
+        )
+        yield Finding("identifiability", text, True)
+
+
+def near_degenerate(model: Any, params: Parameters, weight: float) -> tuple[str, ...]:
+    """Tiny shares of a weight of rows, near-singular matrices and coinciding components, each in a clause."""
+    found = list[str]()
+    for name, domain in params.domains.items():
+        value = params[name]
+        if isinstance(domain, Simplex):
+            tiny = np.flatnonzero(value * weight < min(_FEW_ROWS, 0.5 * weight / domain.n_shares))
+            found += [f"{name}[{k}] stands for only {value[k] * weight:.2g} rows" for k in tiny]
+        elif isinstance(domain, PositiveDefinite):
+            found += _near_singular(name, value)
+    family = getattr(model, "family", None)
+    groups: Sequence[tuple[int, ...]] = (
+        coinciding_components(family.shape, params) if isinstance(family, Gaussian) else _coinciding(params)
+    )
+    found += [f"components {', '.join(map(str, group))} coincide" for group in groups]
+    return tuple(found)
+
+
+def _near_singular(name: str, value: Any) -> Iterator[str]:
+    matrices = value.reshape(-1, *value.shape[-2:])
+    unit = 1.0 / np.sqrt(np.diagonal(matrices, axis1=1, axis2=2))
+    smallest = np.linalg.eigvalsh(matrices * unit[:, :, None] * unit[:, None, :])[:, 0]
+    for k in np.flatnonzero(smallest < _NEARLY_SINGULAR):
+        index = np.unravel_index(k, value.shape[:-2]) if value.ndim > 2 else ()
+        where = f"[{', '.join(str(int(i)) for i in index)}]" if index else ""
+        yield f"{name}{where} is nearly singular: its columns are almost dependent"
+
+
+def _coinciding(params: Parameters) -> list[tuple[int, int]]:
+    """Pairs of components that are one: every parameter with an entry for each share is the same in both."""
+    shares = [domain for domain in params.domains.values() if isinstance(domain, Simplex)]
+    if len(shares) != 1 or shares[0].n_shares < 2:
+        return []
+    k = shares[0].n_shares
+    stacked = [
+        params[name].reshape(k, -1)
+        for name, domain in params.domains.items()
+        if not isinstance(domain, Simplex) and domain.shape[:1] == (k,) and domain.size
+    ]
+    if not stacked:
+        return []
+    pairs = list[tuple[int, int]]()
+    scales = [np.abs(values).max(axis=0) + np.finfo(np.float64).tiny for values in stacked]
+    for first in range(k):
+        for second in range(first + 1, k):
+            gaps = [(np.abs(v[first] - v[second]) / s).max() for v, s in zip(stacked, scales, strict=True)]
+            if max(gaps) < _COINCIDENT:
+                pairs.append((first, second))
+    return pairs
