@@ -47,6 +47,7 @@ _SEARCHED = tuple(range(1, 10))
 @click.option("--max-iter", type=AutoOr(int, 1), default="auto", show_default=True, help="Iterations of a start.")
 @click.option("--out", metavar="FILE", help="Write the model to this .safetensors file.")
 @click.option("--labels", metavar="FILE", help="Write each row's component to this file (.csv, .parquet, ...).")
+@click.option("--errors", is_flag=True, help="Also standard errors, and a diagnosis of the fit.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object in place of the summary.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 def command(
@@ -57,6 +58,7 @@ def command(
     weights: str | None,
     out: str | None,
     labels: str | None,
+    errors: bool,
     as_json: bool,
     quiet: bool,
     **options: Any,
@@ -68,7 +70,7 @@ def command(
     fit and keeps the best parameters so far.
     """
     from jensen.cli.progress import Progress
-    from jensen.cli.report import describe, describe_selection
+    from jensen.cli.report import describe, describe_errors, describe_selection
     from jensen.cli.summary import summary
     from jensen.core.status import Status
     from jensen.data.files import read_table, write_table
@@ -97,6 +99,7 @@ def command(
         "selection": None if selection is None else describe_selection(selection),
         "out": out,
         "labels": labels,
+        "errors": describe_errors(fit, table.data, table.weights) if errors else None,
         "seconds": time.perf_counter() - began,
     }
     if as_json:

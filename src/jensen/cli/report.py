@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from jensen.fit.fitted import FittedMixture
+from jensen.fit.result import MixtureFit
 from jensen.fit.selection import Selection
 from jensen.store.record import finite
 
@@ -52,6 +53,38 @@ def describe_selection(selection: Selection) -> dict[str, Any]:
         "seconds": selection.seconds,
         "cells": cells,
     }
+
+
+def describe_errors(fit: MixtureFit, x: Any, weight: Any) -> dict[str, Any]:
+    """Standard errors and diagnosis of a fit as JSON values.
+
+    Returns
+    -------
+    dict
+        ``weights, means, covariances``: standard errors in the layout of the parameters, null where one is refused;
+        ``method``; ``refused``, entries and reasons; ``notes``; ``diagnosis``, a list of ``topic, text, serious``.
+        The first three are null where the mixture is too large for standard errors, and a note says so.
+    """
+    from jensen.errors import InputError
+    from jensen.infer.mixtures import mixture_analysis, mixture_diagnosis
+
+    analysis = mixture_analysis(fit.fitted, x, weight)
+    told: dict[str, Any] = {"weights": None, "means": None, "covariances": None, "method": None, "refused": {}}
+    try:
+        errors = analysis.standard_errors()
+    except InputError as error:
+        told["notes"] = [str(error)]
+    else:
+        told |= {name: _nulled(value.tolist()) for name, value in errors.values.items()}
+        told |= {"method": errors.method, "refused": dict(errors.refused), "notes": list(errors.notes)}
+    findings = mixture_diagnosis(analysis, fit).findings
+    told["diagnosis"] = [{"topic": f.topic, "text": f.text, "serious": f.is_serious} for f in findings]
+    return told
+
+
+def _nulled(value: Any) -> Any:
+    """Nested lists of numbers with null for every one that is not finite."""
+    return [_nulled(part) for part in value] if isinstance(value, list) else finite(value)
 
 
 def deviations(report: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -24,4 +24,4 @@ def command(model: str, as_json: bool) -> None:
         return
     click.echo(paragraph("", f"{model}, written by {record.library}", 0))
     click.echo()
-    click.echo(summary({**report, **dict.fromkeys(("source", "set_aside", "selection", "out", "labels"))}))
+    click.echo(summary({**report, **dict.fromkeys(("source", "set_aside", "selection", "out", "labels", "errors"))}))

@@ -34,7 +34,7 @@ def summary(report: Mapping[str, Any]) -> str:
     report : mapping
         Of a fit, or of a model file, whose info is anybody's.
     """
-    parts = [list(_selection(report)), list(_facts(report)), list(_components(report)), list(_warnings(report))]
+    parts = [list(part(report)) for part in (_selection, _facts, _components, _standard_errors, _diagnosis, _warnings)]
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
 
 
@@ -143,7 +143,8 @@ def _time(report: Mapping[str, Any]) -> str | None:
 
 
 def _warnings(report: Mapping[str, Any]) -> Iterator[str]:
-    found = report.get("warnings")
+    # A diagnosis says all that warnings say.
+    found = None if isinstance(report.get("errors"), Mapping) else report.get("warnings")
     for warning in found if isinstance(found, list) else []:
         # How the fit ended has been said above.
         if isinstance(warning, str) and warning != report.get("message"):
@@ -184,6 +185,38 @@ def _components(report: Mapping[str, Any]) -> Iterator[str]:
             "components apart best; --json gives all"
         )
     )
+
+
+def _standard_errors(report: Mapping[str, Any]) -> Iterator[str]:
+    """Weights and means with their standard errors, one row for each component, of a fit of which they were asked."""
+    errors = report.get("errors")
+    if not isinstance(errors, Mapping):
+        return
+    if errors["means"] is not None:
+        weights, means = np.asarray(report["weights"]), np.asarray(report["means"])
+        of_weights = np.asarray(errors["weights"], dtype=np.float64)
+        of_means = np.asarray(errors["means"], dtype=np.float64)
+        names = report["feature_names"] or default_names(report["n_features"])
+        columns = [_cells("share in %", 100 * weights, 100 * of_weights)]
+        room, shown = WIDTH - len("component") - len(columns[0][0]) - 3, 0
+        for j, name in enumerate(names):
+            cells = _cells(name, means[:, j], of_means[:, j])
+            if room < len(cells[0]) + 3:
+                break
+            columns, room, shown = [*columns, cells], room - len(cells[0]) - 3, shown + 1
+        for k, label in enumerate(["component", *map(str, range(len(weights)))]):
+            yield f"{label:>9}" + "".join(f"   {cells[k]}" for cells in columns)
+        more = "" if shown == len(names) else f"; {counted(shown, 'column')} of {len(names):,}, --json gives all"
+        yield f"  estimate ± standard error, {errors['method']}{more}"
+    for note in errors["notes"]:
+        yield paragraph("Note:", f"{note[:1].upper()}{note[1:]}.", 6)
+
+
+def _diagnosis(report: Mapping[str, Any]) -> Iterator[str]:
+    """The paragraphs of the diagnosis."""
+    errors = report.get("errors")
+    for finding in errors["diagnosis"] if isinstance(errors, Mapping) else []:
+        yield paragraph("", f"{finding['topic'].capitalize()}: {_as_options(finding['text'])}", 2).strip()
 
 
 def _cells(name: str, means: Any, spread: Any) -> list[str]:
