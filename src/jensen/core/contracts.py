@@ -207,6 +207,10 @@ class Family(Protocol):
         """Parameters and family statistics after a step of a trail; 0 is its start."""
         ...
 
+    def by_component(self, params: Parameters) -> Mapping[str, Array]:
+        """The parameters that every component has of its own, by name, each of shape (K, ...)."""
+        ...
+
     def sample(self, params: Parameters, component: int, n: int, rng: np.random.Generator) -> AnyArray:
         """Draw n rows of one component, shape (n, d)."""
         ...

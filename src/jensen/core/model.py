@@ -45,7 +45,10 @@ class LatentModel(ABC):
         A mapping of names to functions of the parameters, such as ``{"pi*p": lambda params: ...}``: combinations of
         interest, whose standard errors are reported with those of the parameters.
     ``permuted(params, order) -> Parameters``
-        The same parameters with the components in another order.
+        The same parameters with component ``order[k]`` as number k, and ``by_component(params) -> mapping``, what each
+        component has of its own as arrays (K, ...) by name: a canonical order, and label matching in the bootstrap.
+    ``responsibilities(params, block) -> (n, K)``
+        Posterior shares of the components: label matching by them.
 
     Examples
     --------

@@ -348,6 +348,11 @@ class Gaussian:
 
     # ----------------------------------------------------------------------------------------- sampling, faults
 
+    def by_component(self, params: Parameters) -> Mapping[str, Array]:
+        """What every component has of its own: ``means``, and ``covariances`` unless they are tied."""
+        own = ("means",) if self.shape == "tied" else ("means", "covariances")
+        return {name: params[name] for name in own}
+
     def sample(self, params: Parameters, component: int, n: int, rng: np.random.Generator) -> AnyArray:
         """Draw n rows of one component, shape (n, d)."""
         noise = rng.standard_normal((n, self.n_features))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -228,6 +228,15 @@ class Mixture:
         """E_q log p(x, z) with the family's penalty, from the statistics alone: what the M-step maximises."""
         counts = xlogy(statistics.components.counts, params["weights"])
         return float(counts.sum()) + self.family.complete(params, statistics.components)
+
+    def by_component(self, params: Parameters) -> Mapping[str, Array]:
+        """What every component has of its own, by name, each of shape (K, ...): the weights, and the family's."""
+        return {"weights": params["weights"], **self.family.by_component(params)}
+
+    def permuted(self, params: Parameters, order: Sequence[int]) -> Parameters:
+        """The same mixture with component ``order[k]`` as number k."""
+        at = list(order)
+        return params.replace(**{name: value[at] for name, value in self.by_component(params).items()})
 
     def faults(self, params: Parameters, statistics: MixtureStatistics) -> tuple[str, ...]:
         """Why these parameters are degenerate, one sentence each; empty for a sound fit."""

@@ -6,7 +6,7 @@ pi p + (1 - pi) q alone: every point of that surface is a maximum, and where EM 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -116,6 +116,23 @@ class ThreeCoins(LatentModel):
         with np.errstate(divide="ignore"):
             loglik = np.where(weight > 0, weight * np.log(total), 0.0).sum()
         return Information(float(loglik), score, observed, complete, outer)
+
+    def responsibilities(self, params: Parameters, block: Block) -> Array:
+        """Probability of coin B and of coin C given each toss, shape (n, 2)."""
+        joint = _joint(params, _heads(block))
+        total = joint.sum(axis=0)
+        return np.asarray(np.divide(joint, total, out=np.full_like(joint, 0.5), where=total > 0).T)
+
+    def by_component(self, params: Parameters) -> Mapping[str, Array]:
+        """Of coin B and coin C: how often each is chosen, ``weights``, and how often it shows ``heads``."""
+        pi = params["pi"]
+        return {"weights": np.array([pi, 1 - pi]), "heads": np.array([params["p"], params["q"]])}
+
+    def permuted(self, params: Parameters, order: Sequence[int]) -> Parameters:
+        """The same coins as they are, ``(0, 1)``, or with B and C swapped, ``(1, 0)``."""
+        own = self.by_component(params)
+        (pi, _), (p, q) = own["weights"][list(order)], own["heads"][list(order)]
+        return params.replace(pi=pi, p=p, q=q)
 
     def sample(self, params: Parameters, n: int, rng: np.random.Generator) -> Array:
         """Toss n times, shape (n, 1)."""
