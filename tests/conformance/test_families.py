@@ -124,6 +124,7 @@ def wrong_burst(self, params, statistics, block, steps):
         ("statistics", wrong_counts, "statistics"),
         ("statistics", wrong_merge, "statistics().merge"),
         ("faults", wrong_faults, "faults"),
+        ("by_component", lambda self, params: {"rates": np.ones(3)}, "by_component"),
     ],
 )
 def test_what_is_broken_is_named(method, wrong, blamed):

@@ -64,6 +64,13 @@ class Coins(jensen.LatentModel):
     def sample(self, params, n, rng):
         return rng.binomial(10, np.where(rng.random(n) < params["share"], *params["bias"]))[:, None].astype(float)
 
+    def by_component(self, params):
+        return {"weights": np.array([params["share"], 1 - params["share"]]), "bias": params["bias"]}
+
+    def permuted(self, params, order):
+        own = self.by_component(params)
+        return params.replace(share=own["weights"][list(order)][0], bias=own["bias"][list(order)])
+
 
 def without(model, *names):
     """The same class with some capabilities taken away."""
@@ -260,6 +267,21 @@ class SamplesSeven(Coins):
         return super().sample(params, 7, rng)
 
 
+@broken("permuted", "expected the order 1, 0")
+class PermutesTheOtherWay(Coins):
+    def permuted(self, params, order):
+        return params
+
+
+@broken("permuted", "took the objective from", "in any order")
+class PermutesHalf(Coins):
+    def by_component(self, params):
+        return {"bias": params["bias"]}
+
+    def permuted(self, params, order):
+        return params.replace(bias=params["bias"][list(order)])
+
+
 @broken("expect", "raised ContractError", "has no loglik")
 class NoLoglik(Coins):
     def expect(self, params, block):
@@ -320,7 +342,7 @@ class DomainOfWrongSlope(Coins):
 def test_the_right_model_passes_every_check():
     report = check_model(Coins(), HEADS, START)
     assert report.passed == MODEL_CHECKS and not report.skipped
-    assert "passes 13 checks" in str(report)
+    assert "passes 14 checks" in str(report)
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -334,8 +356,8 @@ def test_what_is_broken_is_named(name):
 
 
 def test_what_a_model_does_not_declare_is_not_checked_and_said():
-    report = check_model(without(Coins, "complete", "row_loglik", "sample")(), HEADS, START)
-    assert set(report.skipped) == {"fisher", "maximum", "row_loglik", "sample"}
+    report = check_model(without(Coins, "complete", "row_loglik", "sample", "permuted")(), HEADS, START)
+    assert set(report.skipped) == {"fisher", "maximum", "row_loglik", "sample", "permuted"}
     assert "not checked: fisher (the model declares no complete)" in str(report)
 
 

@@ -32,6 +32,7 @@ FAMILY_CHECKS = (
     "fused",
     "rows",
     "burst",
+    "by_component",
     "faults",
 )
 _DRAWS, _INNER, _CLOSE, _FLAT = 4000, 200, 1e-8, 1e-5
@@ -292,6 +293,12 @@ class _Checks:
             counts = np.asarray(statistics.counts)
             params = self.top(params, statistics).replace(weights=counts / counts.sum())
         return None
+
+    def by_component(self) -> None:
+        found = self.suite.call("by_component", self.family.by_component, self.start)
+        wrong = [name for name, value in found.items() if np.shape(value)[:1] != (self.k,)]
+        if wrong:
+            raise self.suite.blame("by_component", f"returned '{wrong[0]}' not along ({self.k}, ...)")
 
     def faults(self) -> None:
         found = self.suite.call("faults", self.family.faults, self.start, self.shares.sum(axis=0))

@@ -30,6 +30,7 @@ MODEL_CHECKS = (
     "row_loglik",
     "fisher",
     "sample",
+    "permuted",
     "ascent",
     "maximum",
     "fixed point",
@@ -295,6 +296,29 @@ class _Checks:
                     f"its draws do not follow the density of row_loglik: the mean score of {name} over {_DRAWS} draws "
                     f"is {z:.1f} standard errors from 0; expected at most 6",
                 )
+        return None
+
+    def permuted(self) -> str | None:
+        model = self.model.model
+        if not (callable(getattr(model, "permuted", None)) and callable(getattr(model, "by_component", None))):
+            return "the model does not declare both permuted and by_component"
+        own = self.suite.call("by_component", model.by_component, self.start)
+        lengths = {name: len(value) if np.ndim(value) else 0 for name, value in own.items()}
+        if len(set(lengths.values())) != 1:
+            raise self.suite.blame("by_component", f"returned arrays of the lengths {lengths}; expected K in each")
+        order = np.roll(np.arange(next(iter(lengths.values()))), 1)
+        found = self.suite.call("permuted", model.permuted, self.start, tuple(int(k) for k in order))
+        for name, value in model.by_component(found).items():
+            if not np.allclose(value, np.asarray(own[name])[order], rtol=_ROUNDING, atol=0):
+                raise self.suite.blame(
+                    "permuted",
+                    f"made {shown(value)} of '{name}' = {shown(own[name])}; expected the order {shown(order)}",
+                )
+        before, after = self.value(self.start), self.value(found)
+        if not abs(before - after) <= _ROUNDING * max(abs(before), self.total):
+            raise self.suite.blame(
+                "permuted", f"took the objective from {before:.10g} to {after:.10g}; expected the same in any order"
+            )
         return None
 
     # ------------------------------------------------------------------------------------- the M-step
