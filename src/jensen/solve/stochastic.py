@@ -15,25 +15,36 @@ from jensen.errors import InputError
 from jensen.numerics.logspace import normalise_logs
 from jensen.numerics.streams import stream
 from jensen.solve.em import EM, EMState, Evaluated, largest_step, maximized
-from jensen.solve.partial import CONDITIONAL, Shares, check_count, require, under_shares
+from jensen.solve.partial import CONDITIONAL, Shares, check_count, exact, require, under_shares
 from jensen.solve.stopping import AtRest
 
 # --------------------------------------------------------------------------------------------- stochastic EM
 
 
-def drawn(seed: int, iteration: int) -> Shares:
-    """One component for each row, drawn from its posterior; the bound is the exact log-likelihood all the same."""
+def drawn(shares: Shares, seed: int, purpose: str, iteration: int) -> Shares:
+    """One component for each row, drawn from its shares; the rows' bounds stay what they are.
 
-    def shares(joint: Array, block: Block) -> tuple[Array, Array]:
-        rows = normalise_logs(joint)
-        heap = np.cumsum(joint, axis=0)
-        uniform = stream(seed, "stochastic E-step", iteration, block.number).random(block.n_rows)
+    Parameters
+    ----------
+    shares : callable
+        What to draw from; see `jensen.solve.partial.under_shares`.
+    seed : int
+        At least 0.
+    purpose : str
+        Of the stream, which is keyed by (seed, purpose, iteration, block).
+    iteration : int
+        At least 0.
+    """
+
+    def draw(joint: Array, block: Block) -> tuple[Array, Array]:
+        share, bounds = shares(joint, block)
+        heap = np.cumsum(share, axis=0)
+        uniform = stream(seed, purpose, iteration, block.number).random(block.n_rows)
         # Below the last sum, which rounding may leave short of 1, a component of no mass is never met.
-        chosen = (heap <= uniform * heap[-1]).sum(axis=0)
-        chosen = np.minimum(chosen, len(joint) - 1)
-        return (np.arange(len(joint))[:, None] == chosen).astype(np.float64), rows
+        chosen = np.minimum((heap <= uniform * heap[-1]).sum(axis=0), len(share) - 1)
+        return (np.arange(len(share))[:, None] == chosen).astype(np.float64), bounds
 
-    return shares
+    return draw
 
 
 class StochasticState(NamedTuple):
@@ -105,7 +116,7 @@ class StochasticEM:
         return Request(self._expect(state.iteration + 1), maximized(self.model, state.point, 0))
 
     def _expect(self, iteration: int) -> Expect:
-        return under_shares(self.model, drawn(self.seed, iteration))
+        return under_shares(self.model, drawn(exact, self.seed, "stochastic E-step", iteration))
 
     def tell(self, state: StochasticState, params: Parameters, statistics: Any) -> tuple[StochasticState, Info]:
         """Note the log-likelihood of the parameters that were asked for."""
@@ -211,14 +222,14 @@ class AnnealedState(NamedTuple):
     level : int
         Which beta is next.
     steps : int
-        Points evaluated at that beta.
+        Points evaluated at that beta, the drawn one included; -1 before that.
     point : Point or None
         The last evaluated point.
     """
 
     start: Parameters
     level: int = 0
-    steps: int = 0
+    steps: int = -1
     point: Point | None = None
 
 
@@ -236,6 +247,8 @@ class AnnealedEM:
         M-steps at each beta below 1, at most.
     tol : float
         Gain for each unit of weight below which the next beta follows.
+    seed : int or None
+        Of the draws; None for none.
     measured : bool
         Whether to measure steps.
     """
@@ -244,6 +257,7 @@ class AnnealedEM:
     betas: Sequence[float]
     steps: int
     tol: float
+    seed: int | None = None
     measured: bool = False
 
     @property
@@ -256,27 +270,40 @@ class AnnealedEM:
         return AnnealedState(params)
 
     def ask(self, state: AnnealedState) -> Request:
-        """The M-step from the last point, and the E-step at the present beta."""
-        beta = self.betas[state.level]
-        expect = self.model.stages[0].expect if beta == 1.0 else under_shares(self.model, tempered(beta))
-        point = state.point
+        """The M-step from the last point, and the E-step at the present beta; its first one is drawn."""
+        beta, point = self.betas[state.level], state.point
+        expect: Expect
+        if beta == 1.0:
+            expect = self.model.stages[0].expect
+        elif self._draws(state):
+            assert self.seed is not None
+            expect = under_shares(self.model, drawn(tempered(beta), self.seed, "annealed E-step", state.level))
+        else:
+            expect = under_shares(self.model, tempered(beta))
         return Request(expect, state.start if point is None else maximized(self.model, point, 0))
 
+    def _draws(self, state: AnnealedState) -> bool:
+        return state.steps < 0 and self.seed is not None and self.betas[state.level] < 1.0
+
     def tell(self, state: AnnealedState, params: Parameters, statistics: Any) -> tuple[AnnealedState, Info]:
-        """Note F_beta; its gain is infinite at the first point of a beta, since another F_beta came before."""
+        """Note F_beta; its gain is infinite where another F_beta, or a draw, came before."""
         before, beta = state.point, self.betas[state.level]
         objective = float(self.model.objective(params, statistics))
         iteration = 0 if before is None else before.iteration + 1
-        gain, step = np.inf, None
-        if state.steps > 0 and before is not None:
-            gain = objective - before.objective
-            if self.measured:
-                step = largest_step(before.params.to_free(), params.to_free())
-        over = beta < 1.0 and state.steps > 0 and (gain <= self.tol * statistics.weight or state.steps >= self.steps)
-        level, steps = (state.level + 1, 0) if over else (state.level, state.steps + 1)
         point = Evaluated(params, statistics, objective, iteration)
-        info = Info(iteration, objective, gain, plain=beta == 1.0, step=step if beta == 1.0 else None)
-        return AnnealedState(state.start, level, steps, point), info
+        if self._draws(state):
+            info = Info(iteration, objective, np.inf, plain=False)
+            return AnnealedState(state.start, state.level, 0, point), info
+        gain, step, steps = np.inf, None, max(state.steps, 0)
+        if steps > 0 and before is not None:
+            gain = objective - before.objective
+            if self.measured and beta == 1.0:
+                step = largest_step(before.params.to_free(), params.to_free())
+        over = beta < 1.0 and steps > 0 and (gain <= self.tol * statistics.weight or steps >= self.steps)
+        level, steps = (state.level + 1, -1) if over else (state.level, steps + 1)
+        return AnnealedState(state.start, level, steps, point), Info(
+            iteration, objective, gain, beta == 1.0, None, step
+        )
 
     def ahead(self, state: AnnealedState, source: Source) -> None:
         """None: every step is a pass."""
@@ -291,25 +318,32 @@ class AnnealedEM:
 class Annealed:
     """Deterministic annealing (Ueda & Nakano 1998): q is proportional to p(x, z)^beta, and beta rises to 1.
 
-    A small beta smooths the objective, so that the end depends less on the start. Within a beta, F_beta never falls;
-    at beta = 1 it is plain EM. For models that declare ``log_joint`` and ``statistics_from``.
+    A small beta smooths the objective, so that the end depends less on the start. Components that come to coincide at a
+    small beta would never part again by themselves: each beta below 1 begins with one E-step whose components are
+    drawn. Within a beta, F_beta never falls; at beta = 1 it is plain EM. For models that declare ``log_joint`` and
+    ``statistics_from``.
 
     Attributes
     ----------
     betas : sequence of float
         Rising, above 0; a last 1 is added where it is missing.
-    steps : int, default=100
+    steps : int, default=200
         M-steps at each beta below 1, at most.
-    tol : float, default=1e-6
+    tol : float, default=1e-5
         Nats for each unit of weight: the next beta follows a smaller gain.
+    seed : int or None, default=0
+        Of the stream that draws, at least 0; None for the paper's algorithm, without draws.
     """
 
-    betas: Sequence[float] = (0.3, 0.4, 0.5, 0.65, 0.8, 1.0)
-    steps: int = 100
-    tol: float = 1e-6
+    betas: Sequence[float] = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+    steps: int = 200
+    tol: float = 1e-5
+    seed: int | None = 0
 
     def __post_init__(self) -> None:
         check_count("Annealed", "steps", self.steps)
+        if self.seed is not None:
+            check_count("Annealed", "seed", self.seed, least=0)
         betas = np.asarray(self.betas, dtype=np.float64)
         if betas.ndim != 1 or betas.size == 0 or not ((betas > 0) & (betas <= 1)).all() or (np.diff(betas) <= 0).any():
             raise InputError(f"Annealed: betas must rise within (0, 1], got {self.betas!r}")
@@ -326,7 +360,7 @@ class Annealed:
         require(model, "Annealed", *CONDITIONAL)
         betas = [float(beta) for beta in self.betas]
         rising = tuple(betas if betas[-1] == 1.0 else [*betas, 1.0])
-        return AnnealedEM(model, rising, int(self.steps), float(self.tol), isinstance(rule, AtRest))
+        return AnnealedEM(model, rising, int(self.steps), float(self.tol), self.seed, isinstance(rule, AtRest))
 
     def source(self, source: Source) -> Source:
         """The data as they are."""
