@@ -17,8 +17,9 @@ class Information:
     """Derivatives of the log-likelihood of some rows, in natural coordinates: what ``information`` of a model returns.
 
     Coordinates are the entries of all parameters, flattened, one parameter after another in the order of the model's
-    ``domains``; P in number. Derivatives take every entry as free: shares as if they need not sum to 1, matrices as if
-    the entries of both triangles were apart. The domains' Jacobians restrict them afterwards.
+    ``domains``; P in number. Derivatives take every entry as free, shares as if they need not sum to 1; the domains'
+    Jacobians restrict them afterwards. For a symmetric matrix the triangles may each have their part, or the lower one
+    the whole and the upper one zeros.
 
     Attributes
     ----------

@@ -4,7 +4,9 @@ With y = x - mu, P = Sigma^-1 and u = P y (Magnus & Neudecker 1999, chapter 8):
     d log f / d mu = u,                 d log f / d Sigma = (u u' - P) / 2,
     -d2 / d mu d mu' = P,               -d2 / d mu d Sigma = P (x) u,
     -d2 / d Sigma d Sigma' = (P (x) u u' + u u' (x) P - P (x) P) / 2,
-and what the diagonal and the spherical shape keep of them. The precision comes from whitening factors L^-1.
+and what the diagonal and the spherical shape keep of them. The precision comes from whitening factors L^-1. Of a
+symmetric matrix the lower triangle stands for both: derivatives by an entry off the diagonal are counted twice there,
+and those of the upper triangle are 0.
 """
 
 from __future__ import annotations
@@ -35,15 +37,19 @@ def gaussian_derivatives(shape: Shape, x: AnyArray, means: Array, whitening: Arr
     """
     n_components, d = means.shape
     size = {"full": d * d, "tied": d * d, "diag": d, "spherical": 1}[shape]
+    rows, columns = np.tril_indices(d)
+    inside = rows * d + columns if shape in ("full", "tied") else np.arange(size)
     for k in range(n_components):
         centred = np.asarray(x, dtype=np.float64) - means[k]
         first = n_components * d + (0 if shape == "tied" else k * size)
-        slots = np.concatenate([np.arange(k * d, (k + 1) * d), np.arange(first, first + size)])
+        slots = np.concatenate([np.arange(k * d, (k + 1) * d), first + inside])
         if shape in ("full", "tied"):
             factor = whitening if shape == "tied" else whitening[k]
             precision = factor.T @ factor
             u = centred @ precision
-            by_covariance = 0.5 * (u[:, :, None] * u[:, None, :] - precision).reshape(len(u), -1)
+            by_covariance = (u[:, rows] * u[:, columns] - precision[rows, columns]) * np.where(
+                rows == columns, 0.5, 1.0
+            )
             yield ComponentDerivatives(slots, np.hstack([u, by_covariance]), partial(_full, precision, u))
             continue
         scale = np.broadcast_to(whitening[k] ** 2, (d,))
@@ -55,17 +61,19 @@ def gaussian_derivatives(shape: Shape, x: AnyArray, means: Array, whitening: Arr
 
 
 def _full(precision: Array, u: Array, weight: Array) -> Array:
-    """Weighted curvature by mean (d) and covariance (d * d)."""
+    """Weighted curvature by mean (d) and the lower triangle of the covariance."""
     d, total = len(precision), weight.sum()
     first, second = weight @ u, (u * weight[:, None]).T @ u
-    out = np.empty((d + d * d, d + d * d))
-    out[:d, :d] = total * precision
-    # Of the two triangles neither is preferred: the block is the mean of both.
-    cross = np.einsum("ab,c->abc", precision, first)
-    out[:d, d:] = 0.5 * (cross + cross.swapaxes(1, 2)).reshape(d, d * d)
-    out[d:, :d] = out[:d, d:].T
-    out[d:, d:] = 0.5 * (np.kron(precision, second - total * precision) + np.kron(second, precision))
-    return out
+    cross = _lower(np.einsum("ab,c->abc", precision, first).reshape(d, d * d), d)
+    both = 0.5 * (np.kron(precision, second - total * precision) + np.kron(second, precision))
+    both = _lower(_lower(both, d).T, d)
+    return np.block([[total * precision, cross], [cross.T, 0.5 * (both + both.T)]])
+
+
+def _lower(columns: Array, d: int) -> Array:
+    """Columns for all entries of a matrix (q, d * d), those of both triangles added up in the lower one."""
+    i, j = np.tril_indices(d)
+    return np.asarray(columns[:, i * d + j] + np.where(i == j, 0.0, columns[:, j * d + i]))
 
 
 def _diagonal(shape: Shape, scale: Array, u: Array, weight: Array) -> Array:

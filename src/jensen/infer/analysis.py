@@ -84,8 +84,8 @@ class Analysis:
         held = rest.local.coordinates.held
         if held:
             found.append(
-                f"{', '.join(held)} {'is' if len(held) == 1 else 'are'} on the boundary and held fixed: the usual "
-                "theory does not cover them"
+                f"{', '.join(held)} {'is' if len(held) == 1 else 'are'} on the boundary and held fixed, where the "
+                "usual theory does not hold"
             )
         return tuple(found)
 

@@ -62,12 +62,18 @@ class Coordinates:
         return self.params.to_free()
 
     def moved(self, step: Array) -> Parameters:
-        """The record a step (m,) away."""
-        return self.params.from_free(self.free + self.basis @ step)
+        """The record a step (m,) away; entries that are held keep their values."""
+        moved = self.params.from_free(self.free + self.basis @ step)
+        if not self.is_held.any():
+            return moved
+        held = self.shaped(self.is_held)
+        return moved.replace(
+            **{name: np.where(held[name], self.params[name], value) for name, value in moved.values.items()}
+        )
 
-    def shaped(self, values: Array) -> dict[str, Array]:
+    def shaped(self, values: AnyArray) -> dict[str, AnyArray]:
         """Values of the natural entries (P,), by parameter in their natural shapes."""
-        out, start = dict[str, Array](), 0
+        out, start = dict[str, AnyArray](), 0
         for name, value in self.params.values.items():
             out[name] = values[start : start + value.size].reshape(value.shape)
             start += value.size

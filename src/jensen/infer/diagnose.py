@@ -28,7 +28,7 @@ _NEARLY_SINGULAR = 1e-6
 _FEW_ROWS = 5.0
 # Components whose parameters differ by less than this share of their size are one.
 _COINCIDENT = 1e-9
-_TOLD = 3
+_TOLD, _SHOWN = 3, 8
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,8 @@ class Account:
         What is degenerate, each in a clause without a full stop.
     elsewhere : str
         Where an acceleration may have led elsewhere than plain EM, in a sentence; empty if nothing is recorded.
+    weight : float
+        Weight of the rows, by which shares are judged; infinite if unknown.
     advice : str
         What to do about faults.
     """
@@ -56,6 +58,7 @@ class Account:
     n_iter: int | None = None
     faults: tuple[str, ...] = ()
     elsewhere: str = ""
+    weight: float = np.inf
     advice: str = "Try fewer components, a simpler model, or other starts"
 
 
@@ -137,20 +140,15 @@ def diagnose(analysis: Analysis, account: Account) -> Diagnosis:
     except (InputError, NumericalFailure, np.linalg.LinAlgError) as error:
         findings.append(Finding("information", f"It could not be had: {error}."))
     else:
-        to_gain, report, rate = rest.gained, analysis.identifiability, analysis.rate
         findings.append(_gain(analysis))
-        findings += _rate(rate, report)
-        findings += _identified(analysis, report)
-        if report.held:
-            findings.append(
-                Finding(
-                    "boundary",
-                    f"{', '.join(report.held)} {'is' if len(report.held) == 1 else 'are'} on the boundary and held "
-                    "fixed: no standard error there, and tests of such values need the bootstrap.",
-                )
-            )
+        # Rank and rate belong to a point of zero score.
+        if rest.is_zero:
+            to_gain, report, rate = rest.gained, analysis.identifiability, analysis.rate
+            findings += _rate(rate, report)
+            findings += _identified(report)
+            findings += _boundary(report)
     # Where the model has named components that rest on few rows, their shares need not be named again.
-    weight = np.inf if account.faults else analysis.source.weight
+    weight = np.inf if account.faults else account.weight
     faults = (*account.faults, *near_degenerate(analysis.model, analysis.params, weight))
     if faults:
         told = "; ".join(faults[:_TOLD]) + (f"; and {len(faults) - _TOLD} more" if len(faults) > _TOLD else "")
@@ -194,6 +192,9 @@ def _rate(rate: EMRate, report: Identifiability) -> Iterator[Finding]:
         overall = rate.overall
     if not 0.0 < overall < 1.0:
         return
+    if overall < 1e-3:
+        yield Finding("rate", "Next to no information is missing: EM is done in a few iterations.")
+        return
     per_digit = -1.0 / np.log10(overall)
     text = f"{100 * overall:.3g} % of the information is missing in the direction where most is"
     text += (
@@ -208,7 +209,7 @@ def _rate(rate: EMRate, report: Identifiability) -> Iterator[Finding]:
     yield Finding("rate", text)
 
 
-def _identified(analysis: Analysis, report: Identifiability) -> Iterator[Finding]:
+def _identified(report: Identifiability) -> Iterator[Finding]:
     if not report.is_maximum:
         yield Finding(
             "identifiability",
@@ -217,9 +218,8 @@ def _identified(analysis: Analysis, report: Identifiability) -> Iterator[Finding
             True,
         )
     elif report.rank == report.n_free:
-        yield Finding(
-            "identifiability", f"All {report.n_free} free parameters are identified by the data ({report.method})."
-        )
+        all_of_them = "The one free parameter is" if report.n_free == 1 else f"All {report.n_free} free parameters are"
+        yield Finding("identifiability", f"{all_of_them} identified by the data; information: {report.method}.")
     else:
         told = [f"{direction}." for direction in report.flat[:_TOLD]]
         if len(report.flat) > _TOLD:
@@ -232,6 +232,17 @@ def _identified(analysis: Analysis, report: Identifiability) -> Iterator[Finding
             + " Standard errors along such directions are refused. Fix a parameter, or report what is identified."
         )
         yield Finding("identifiability", text, True)
+
+
+def _boundary(report: Identifiability) -> Iterator[Finding]:
+    if report.held:
+        who = f"{', '.join(report.held[:_SHOWN])}{', ...' if len(report.held) > _SHOWN else ''}"
+        who += " is" if len(report.held) == 1 else " are"
+        yield Finding(
+            "boundary",
+            f"{who} on the boundary and held fixed: no standard error there, and the usual tests do not "
+            "hold. EM never leaves a boundary; if the start put it there, start inside.",
+        )
 
 
 def near_degenerate(model: Any, params: Parameters, weight: float) -> tuple[str, ...]:

@@ -95,10 +95,6 @@ class Exact:
         """The same as `at`: nothing is gained by what is known."""
         return self.at(params)
 
-    def objective(self, params: Parameters) -> float:
-        """The log-likelihood, in one pass."""
-        return self._pass(params).loglik
-
     def _pass(self, params: Parameters) -> Information:
         self.passes += 1
         found = self.source.fold(self.information, params)

@@ -20,7 +20,7 @@ from jensen.infer.spectrum import Spectrum, spectrum
 _MOST_STEPS = 100
 _MOST_HALVINGS = 30
 # Length of the next step, in standard errors, at which a point is at rest; and one that rounding may leave.
-_AT_REST, _NEARLY = 1e-9, 1e-5
+_AT_REST, _NEARLY = 1e-8, 1e-5
 # Smaller steps than this, in standard errors, gain too little for the objective to tell.
 _UNSEEN = 1e-3
 _SLOW = 0.2
@@ -65,15 +65,15 @@ def to_rest(way: Way, params: Parameters) -> Rest:
         Where to begin.
     """
     here = first = way.at(params)
-    is_fresh, before, reason = True, np.inf, ""
+    known, is_fresh, before, reason = _spectrum(here), True, np.inf, ""
     for _ in range(_MOST_STEPS):
-        known = _spectrum(here)
         step, length = _newton(here, known)
         if length <= _AT_REST:
             break
         if not is_fresh and length > _SLOW * before:
             # The information of an earlier point no longer serves, or rounding has been reached.
             here, is_fresh, before = way.at(here.coordinates.params), True, np.inf
+            known = _spectrum(here)
             continue
         if way.is_exact and length > 0.5 * before and length <= _NEARLY:
             break
@@ -83,13 +83,16 @@ def to_rest(way: Way, params: Parameters) -> Rest:
                 reason = "" if length <= _NEARLY else "no step along the score raises the objective"
                 break
             here, is_fresh, before = way.at(here.coordinates.params), True, np.inf
+            known = _spectrum(here)
             continue
         here, is_fresh, before = following, way.is_exact, length
+        # Where the information is that of before, so is its spectrum.
+        known = _spectrum(here) if way.is_exact or here.coordinates.size != known.shares.size else known
     else:
         reason = f"{_MOST_STEPS} Newton steps did not bring the score to zero"
     if not way.is_exact and not is_fresh:
         here = way.at(here.coordinates.params)
-    known = _spectrum(here)
+        known = _spectrum(here)
     _, length = _newton(here, known)
     is_zero = length <= _NEARLY
     return Rest(

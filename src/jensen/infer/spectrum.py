@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from jensen.core.block import AnyArray, Array
+from jensen.numerics.cholesky import is_positive_definite, triangular_inverses
 
 # Directions of complete-data information below this, relative to the scales of the coordinates, have none.
-_NO_INFORMATION = 1e-10
+_NO_INFORMATION, _WELL_KNOWN = 1e-10, 1e-7
 _EXACT, _DIFFERENCES = 1e-8, 1e-6
 # How many times the estimated error of the information a share must exceed to be told from 0.
 _SAFETY = 30.0
@@ -91,7 +92,14 @@ def whitening(complete: Array | None, observed: Array) -> tuple[Array, float, bo
     """
     if complete is not None and (np.diagonal(complete) >= 0.0).all():
         unit = _units(np.diagonal(complete))
-        values, vectors = np.linalg.eigh(complete * unit[:, None] * unit)
+        scaled = complete * unit[:, None] * unit
+        if complete.size and is_positive_definite(scaled):
+            inverse = triangular_inverses(np.linalg.cholesky(scaled)[None])[0]
+            # No eigenvalue of the scaled matrix is below 1 / |L^-1|^2.
+            smallest = 1.0 / float((inverse**2).sum())
+            if smallest > _WELL_KNOWN:
+                return unit[:, None] * inverse.T, smallest, True
+        values, vectors = np.linalg.eigh(scaled)
         if (values > -_NO_INFORMATION).all():
             known = values > _NO_INFORMATION
             white = unit[:, None] * vectors / np.sqrt(np.where(known, values, 1.0))

@@ -60,27 +60,30 @@ def _part(family: Any, params: Parameters, log_weights: Array, block: Block, siz
     with np.errstate(over="ignore"):
         ratios = np.exp(log_density - loglik)
     weights, n_components = params["weights"], len(log_weights)
-    row_scores = np.zeros((block.n_rows, size))
+    row_weight, row_scores = block.weights, np.zeros((block.n_rows, size))
     row_scores[:, :n_components] = ratios.T
+    used = np.zeros(size, dtype=bool)
+    used[:n_components] = True
     observed, complete = np.zeros((size, size)), np.zeros((size, size))
-    row_weight = block.weights
     counts = ratios @ row_weight
-    np.fill_diagonal(
-        complete[:n_components, :n_components],
-        np.divide(counts, weights, out=np.zeros_like(counts), where=weights > 0),
-    )
+    known = np.divide(counts, weights, out=np.zeros_like(counts), where=weights > 0)
+    complete[np.arange(n_components), np.arange(n_components)] = known
     for k, (slots, scores, curvature) in enumerate(family.derivatives(params, block)):
         at = n_components + slots
         weighted = row_weight * shares[k]
         expected = curvature(weighted)
-        by_weight = scores * weighted[:, None]
-        where = np.ix_(at, at)
-        complete[where] += expected
-        observed[where] += expected - by_weight.T @ scores
+        complete[np.ix_(at, at)] += expected
+        observed[np.ix_(at, at)] += expected - (scores * weighted[:, None]).T @ scores
         cross = (row_weight * ratios[k]) @ scores
         observed[k, at] -= cross
         observed[at, k] -= cross
         row_scores[:, at] += scores * shares[k][:, None]
-    weighted_scores = row_scores * row_weight[:, None]
-    outer = weighted_scores.T @ row_scores
-    return Information(float(row_weight @ loglik), weighted_scores.sum(axis=0), observed + outer, complete, outer)
+        used[at] = True
+    # Entries that nobody names, such as upper triangles, would cost as much as the others.
+    narrow = row_scores[:, used]
+    weighted_scores = narrow * row_weight[:, None]
+    score, outer = np.zeros(size), np.zeros((size, size))
+    score[used] = weighted_scores.sum(axis=0)
+    outer[np.ix_(used, used)] = weighted_scores.T @ narrow
+    observed += outer
+    return Information(float(row_weight @ loglik), score, observed, complete, outer)
