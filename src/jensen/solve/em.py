@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jensen.core.block import Array
 from jensen.core.contracts import Burst, Info, Model, Point, Request, Source, Stage, Trail
 from jensen.core.parameters import Parameters
 from jensen.errors import NumericalFailure
@@ -61,10 +62,14 @@ class EMState(NamedTuple):
         Where the run began.
     point : Point or None
         The last point whose objective is known.
+    gain, gain_before : float
+        The last two gains; infinite where there is none.
     """
 
     start: Parameters
     point: Point | None = None
+    gain: float = math.inf
+    gain_before: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -108,9 +113,9 @@ class EM:
         iteration, gain = (0, np.inf) if before is None else (before.iteration + 1, objective - before.objective)
         step = None
         if self.measured and before is not None:
-            step = float(np.abs(params.to_free() - before.params.to_free()).max(initial=0.0))
+            step = largest_step(before.params.to_free(), params.to_free())
         info = Info(iteration, objective, gain, step=step)
-        return EMState(state.start, Evaluated(params, statistics, objective, iteration)), info
+        return EMState(state.start, Evaluated(params, statistics, objective, iteration), gain, state.gain), info
 
     def ahead(self, state: EMState, source: Source) -> Iterator[tuple[EMState, Info]] | None:
         """Bursts of 12 to 64 steps; a run that stops within one has wasted no more than it has used."""
@@ -123,12 +128,13 @@ class EM:
         return None if trail is None else self._follow(state, trail)
 
     def _follow(self, state: EMState, trail: Trail) -> Iterator[tuple[EMState, Info]]:
-        point, start = state.point, state.start
+        point, start, last = state.point, state.start, state.gain
         # At the very start there is nothing to gain on; as with single steps, its gain is infinite.
         before, iteration = (-math.inf, 0) if point is None else (point.objective, point.iteration + 1)
         for index, objective in enumerate(trail.objectives):
-            yield EMState(start, _OnTrail(trail, index, iteration)), Info(iteration, objective, objective - before)
-            before, iteration = objective, iteration + 1
+            gain = objective - before
+            yield EMState(start, _OnTrail(trail, index, iteration), gain, last), Info(iteration, objective, gain)
+            before, last, iteration = objective, gain, iteration + 1
         if trail.failure:
             raise NumericalFailure(trail.failure)
 
@@ -138,6 +144,11 @@ class EM:
 
     def _stage(self, iteration: int) -> Stage:
         return self.model.stages[iteration % len(self.model.stages)]
+
+
+def largest_step(before: Array, after: Array) -> float:
+    """The largest change of a coordinate (p,), as a share of its size where that is above 1."""
+    return float((np.abs(after - before) / np.maximum(np.abs(after), 1.0)).max(initial=0.0))
 
 
 def maximized(model: Any, point: Point, iteration: int) -> Parameters:
@@ -153,7 +164,7 @@ def maximized(model: Any, point: Point, iteration: int) -> Parameters:
     reached = model.complete(point.params, point.statistics)
     here, step = point.params.to_free(), None
     for _ in range(_MAX_HALVINGS):
-        if params.is_finite and model.complete(params, point.statistics) >= reached:
+        if _complete(model, params, point.statistics) >= reached:
             return params
         if step is None:
             step = params.to_free() - here
@@ -162,3 +173,13 @@ def maximized(model: Any, point: Point, iteration: int) -> Parameters:
         step = 0.5 * step
         params = point.params.from_free(here + step)
     return point.params
+
+
+def _complete(model: Any, params: Parameters, statistics: Any) -> float:
+    """Q of parameters that a step may have carried out of their domains, where it is minus infinity."""
+    if not params.is_finite or any(domain.check(params[name]) for name, domain in params.domains.items()):
+        return -math.inf
+    try:
+        return float(model.complete(params, statistics))
+    except (ArithmeticError, ValueError, np.linalg.LinAlgError):
+        return -math.inf

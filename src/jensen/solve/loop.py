@@ -20,6 +20,9 @@ Observer = Callable[[Info], None]
 
 # A fall beyond this share of the objective is no rounding.
 FALL_TOLERANCE = 1e-10
+# What a pass may raise where there is no density: Python's own functions raise ValueError and OverflowError.
+_NO_DENSITY = (ArithmeticError, ValueError, np.linalg.LinAlgError)
+_REFUSED = Info(-1, -np.inf, -np.inf, plain=False, refused=True)
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Limits:
 
 def _points(solver: Solver[Any], source: Source, state: Any) -> Iterator[tuple[Any, Info, float]]:
     """States and infos of a solver's points, with the passes each took, until somebody stops asking."""
+    refuse = getattr(solver, "refuse", None)
     while True:
         ahead = solver.ahead(state, source)
         if ahead is not None:
@@ -60,11 +64,16 @@ def _points(solver: Solver[Any], source: Source, state: Any) -> Iterator[tuple[A
         expect, params, blocks = solver.ask(state)
         if not params.is_finite:
             raise NumericalFailure(f"the M-step returned values that are not finite: {_not_finite(params)}")
-        if blocks is None:
-            statistics, share = source.fold(expect, params), 1.0
-        else:
-            statistics, share = source.fold(expect, params, blocks), len(blocks) / source.n_blocks
-        state, info = solver.tell(state, params, statistics)
+        share = 1.0 if blocks is None else len(blocks) / source.n_blocks
+        try:
+            statistics = source.fold(expect, params) if blocks is None else source.fold(expect, params, blocks)
+            state, info = solver.tell(state, params, statistics)
+        except _NO_DENSITY as failure:
+            # A point that a solver has only tried may be given up; the same at a point of EM's ends the run.
+            left = None if refuse is None else refuse(state, failure)
+            if left is None:
+                raise
+            state, info = left, _REFUSED
         yield state, info, share
 
 
@@ -122,6 +131,10 @@ def run(
                 status, detail = Status.DEGENERATE, str(failure)
                 break
             passes += share
+            if info.refused:
+                state = told
+                status = limits.reached(info)
+                continue
             # The old state stays until the new point is known to be sound: one that is not is left behind.
             if not math.isfinite(info.objective):
                 if not trace:
@@ -147,8 +160,10 @@ def run(
         objective=point.objective,
         status=status,
         n_iter=point.iteration,
-        passes=int(passes) if passes == int(passes) else passes,
+        # Shares such as 1/7 add up to whole passes but for rounding.
+        passes=round(passes) if abs(passes - round(passes)) < 1e-6 else passes,
         trace=tuple(trace),
         seconds=time.perf_counter() - began,
         detail=detail,
+        extrapolations=solver.extrapolations(state) if hasattr(solver, "extrapolations") else (0, 0),
     )

@@ -13,6 +13,8 @@ from jensen.core.status import Status
 
 # Gains below this share of the objective are rounding; several sums of n terms stand behind each objective.
 _NOISE = 4.0 * np.finfo(np.float64).eps
+# Plain pairs between extrapolations whose ratios a rule remembers.
+_REMEMBERED = 5
 
 
 @dataclass
@@ -40,6 +42,7 @@ class AitkenRule:
     _last_gain: float = field(default=np.inf, repr=False)
     _small: int = field(default=0, repr=False)
     _drowned: int = field(default=0, repr=False)
+    _ratios: tuple[float, ...] = field(default=(), repr=False)
 
     def update(self, info: Info) -> Status | None:
         """A status to stop with, or None."""
@@ -47,7 +50,7 @@ class AitkenRule:
             # An extrapolated step says nothing of how EM converges: the plain pair of the cycle does.
             return None
         if math.isfinite(info.gain):
-            return self._judge(info.objective, info.gain, info.ratio)
+            return self._judge(info.objective, info.gain, self._largest(info.ratio))
         if self.history and self.history[-1] == info.objective:
             for earlier, later in pairwise(self.history):
                 self._judge(later, later - earlier)
@@ -57,6 +60,17 @@ class AitkenRule:
     def tolerance(self) -> float:
         """What may still be to come, in nats."""
         return max(1e-6, 1e-9 * self.weight) if self.tol is None else self.tol
+
+    def _largest(self, ratio: float | None) -> float | None:
+        """The largest of the last known ratios; None if the solver knows none.
+
+        An extrapolation takes away the slow part of the error first: the ratio right after it is that of a faster
+        part, and what is left of the slow one would be thought done.
+        """
+        if ratio is None:
+            return None
+        self._ratios = (*self._ratios, ratio)[-_REMEMBERED:]
+        return max(self._ratios)
 
     def _judge(self, objective: float, gain: float, ratio: float | None = None) -> Status | None:
         before, self._last_gain = self._last_gain, gain

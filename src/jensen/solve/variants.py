@@ -6,8 +6,20 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from jensen.core.contracts import Source, StoppingRule
+from jensen.solve.accelerated import Accelerated
+from jensen.solve.auto import Auto
 from jensen.solve.em import EM
+from jensen.solve.extrapolation import Anderson, Method, QuasiNewton, Squarem
 from jensen.solve.stopping import AtRest
+
+# What is still to come, where the rule does not say when it is little.
+_TOLERANCE = 1e-9
+_METHODS: dict[str, Method] = {
+    "auto": QuasiNewton(),
+    "squarem": Squarem(),
+    "anderson": Anderson(),
+    "quasi-newton": QuasiNewton(),
+}
 
 
 class Variant(Protocol):
@@ -47,7 +59,11 @@ class Plain:
     def solver(self, model: Any, rule: StoppingRule) -> Any:
         """The solver."""
         measured = isinstance(rule, AtRest)
-        return EM(model, getattr(model, "burst", None), measured)
+        plain = EM(model, getattr(model, "burst", None), measured)
+        if self.accelerate == "off":
+            return plain
+        climb = Accelerated(model, _METHODS[self.accelerate], measured)
+        return Auto(plain, climb, getattr(rule, "tolerance", _TOLERANCE)) if self.accelerate == "auto" else climb
 
     def source(self, source: Source) -> Source:
         """The data as they are."""

@@ -1,0 +1,276 @@
+"""Accelerated EM: plain steps and extrapolated ones in turn, and none that lowers the objective."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jensen.core.block import Array
+from jensen.core.contracts import Info, Point, Request, Source
+from jensen.core.parameters import Parameters
+from jensen.solve.em import Evaluated, largest_step, maximized
+from jensen.solve.extrapolation import Image, Method, slowest_rate, units
+
+# Differences below this share of the objective are rounding.
+_NOISE = 8.0 * np.finfo(np.float64).eps
+# A point outside its domain is drawn back towards the plain one so often before it is given up.
+_MAX_HALVINGS = 5
+# Images that make the units of the coordinates, and those from which the rate is estimated.
+_REMEMBERED, _RECENT = 12, 12
+
+
+class _Next:
+    """What may follow an evaluated point; computed when it is wanted."""
+
+    def __init__(self, solver: Accelerated, point: Point, base: Array | None) -> None:
+        self.solver, self.point, self.base = solver, point, base
+
+    @cached_property
+    def plain(self) -> Parameters:
+        """The M-step from the point."""
+        return maximized(self.solver.model, self.point, self.point.iteration)
+
+    @cached_property
+    def image(self) -> Image | None:
+        """Where the present turn of the stages began and where it leads, if the plain step completes it."""
+        if self.base is None or (self.point.iteration + 1) % self.solver.n_stages:
+            return None
+        return Image(self.base, self.plain.to_free())
+
+
+class Climb(NamedTuple):
+    """What accelerated EM carries from one pass to the next.
+
+    Attributes
+    ----------
+    start : Parameters
+        Where the run began.
+    point : Point or None
+        The last point of the run.
+    following : _Next or None
+        What may follow it.
+    images : tuple of Image
+        The last turns of the stages, with the one that ends with the next plain step.
+    proposal : Parameters or None
+        The extrapolated point that is asked for next; None for a plain step.
+    usable : int
+        Images since a refused extrapolation.
+    turn_began : float
+        The objective where the present turn of the stages began.
+    tried, accepted : int
+        Extrapolations so far.
+    """
+
+    start: Parameters
+    point: Point | None = None
+    following: _Next | None = None
+    images: tuple[Image, ...] = ()
+    proposal: Parameters | None = None
+    usable: int = 0
+    turn_began: float = -np.inf
+    tried: int = 0
+    accepted: int = 0
+
+
+@dataclass(frozen=True)
+class Accelerated:
+    """EM with safeguarded extrapolations in free coordinates, for any model.
+
+    A plain step and an extrapolation take turns. The extrapolated point becomes a point of the run only if its
+    objective is at least that of the plain point before it, the last one known without another pass; otherwise the
+    next plain step is taken. With several stages (ECM) the map is one turn of them all. Entries on the boundary of
+    their domain stay there, and no extrapolation goes onto it.
+
+    Attributes
+    ----------
+    model : Model
+        What is fitted.
+    method : Method
+        How to extrapolate.
+    measured : bool, default=False
+        Whether to measure the steps in free coordinates, for rules that look at them.
+    promise : str, default="log-likelihood"
+        What the plain steps never lower, and so the run does not either; empty for nothing.
+    """
+
+    model: Any
+    method: Method
+    measured: bool = False
+    promise: str = "log-likelihood"
+
+    @property
+    def ascends(self) -> str:
+        """The safeguard keeps EM's promise."""
+        return self.promise
+
+    @property
+    def n_stages(self) -> int:
+        """Stages of the model."""
+        return len(self.model.stages)
+
+    def init(self, params: Parameters) -> Climb:
+        """The state at the start, before anything is evaluated."""
+        return Climb(params)
+
+    def ask(self, state: Climb) -> Request:
+        """The start, an extrapolated point, or the M-step from the last point."""
+        if state.point is None or state.following is None:
+            return Request(self.model.stages[0].expect, state.start)
+        if state.proposal is not None:
+            return Request(self.model.stages[0].expect, state.proposal)
+        turn = (state.point.iteration + 1) % self.n_stages
+        return Request(self.model.stages[turn].expect, state.following.plain)
+
+    def tell(self, state: Climb, params: Parameters, statistics: Any) -> tuple[Climb, Info]:
+        """Note the objective of the parameters that were asked for."""
+        objective = float(self.model.objective(params, statistics))
+        if state.point is None:
+            return self.at(Evaluated(params, statistics, objective, 0), state.start), Info(0, objective, np.inf)
+        reached = Evaluated(params, statistics, objective, state.point.iteration + 1)
+        if not np.isfinite(objective) and state.proposal is None:
+            return state, Info(reached.iteration, objective, -np.inf)
+        return self._step(state, reached) if state.proposal is None else self._judge(state, reached)
+
+    def at(self, point: Point, start: Parameters) -> Climb:
+        """The state at a point that is known already."""
+        base = point.params.to_free() if point.iteration % self.n_stages == 0 else None
+        return self._planned(Climb(start, point, _Next(self, point, base), turn_began=point.objective))
+
+    def refuse(self, state: Climb, failure: Exception) -> Climb | None:
+        """The state that takes the plain step, if an extrapolated point could not be evaluated; else None."""
+        return None if state.proposal is None else self._refused(state)
+
+    def ahead(self, state: Climb, source: Source) -> None:
+        """No bursts: every step is looked at."""
+        return None
+
+    def best(self, state: Climb) -> Point | None:
+        """The last point of the run."""
+        return state.point
+
+    def extrapolations(self, state: Climb) -> tuple[int, int]:
+        """Extrapolations that were tried, and those that were accepted."""
+        return state.tried, state.accepted
+
+    # ----------------------------------------------------------------------------------------- after a pass
+
+    def _judge(self, state: Climb, reached: Evaluated) -> tuple[Climb, Info]:
+        """Whether an extrapolated point becomes a point of the run."""
+        point = state.point
+        assert point is not None
+        gain = reached.objective - point.objective
+        noise = _NOISE * max(abs(point.objective), 1.0)
+        if gain >= -noise:
+            following = _Next(self, reached, reached.params.to_free())
+            # Where gains drown in rounding, the residuals say what is better.
+            if following.plain.is_finite and (gain > noise or self._is_calmer(following.image, state.images[-1])):
+                state = state._replace(
+                    point=reached,
+                    following=following,
+                    turn_began=reached.objective,
+                    tried=state.tried + 1,
+                    accepted=state.accepted + 1,
+                )
+                # A plain step comes next: its gain says what is left.
+                return self._seen(state), Info(reached.iteration, reached.objective, gain, plain=False)
+        return self._refused(state), Info(reached.iteration, reached.objective, gain, plain=False, refused=True)
+
+    def _refused(self, state: Climb) -> Climb:
+        usable = 1 if self.method.restarts else state.usable
+        return state._replace(proposal=None, usable=usable, tried=state.tried + 1)
+
+    @staticmethod
+    def _is_calmer(image: Image | None, before: Image) -> bool:
+        return image is None or largest_step(image.x, image.fx) <= largest_step(before.x, before.fx)
+
+    def _step(self, state: Climb, reached: Evaluated) -> tuple[Climb, Info]:
+        """A plain step was taken."""
+        point, following = state.point, state.following
+        assert point is not None and following is not None
+        gain = reached.objective - point.objective
+        if reached.iteration % self.n_stages:
+            moved = state._replace(point=reached, following=_Next(self, reached, following.base))
+            return self._planned(moved), Info(reached.iteration, reached.objective, gain, plain=False)
+        last = following.image
+        # The same array: that is how methods know consecutive images.
+        base = reached.params.to_free() if last is None else last.fx
+        turn = reached.objective - state.turn_began
+        moved = self._planned(
+            state._replace(point=reached, following=_Next(self, reached, base), turn_began=reached.objective)
+        )
+        if last is None:
+            return moved, Info(reached.iteration, reached.objective, gain, plain=False)
+        step = largest_step(last.x, last.fx) if self.measured else None
+        return moved, Info(reached.iteration, reached.objective, gain, ratio=self._ratio(moved, gain, turn), step=step)
+
+    def _ratio(self, state: Climb, gain: float, turn: float) -> float | None:
+        """What the next gain would be of this one: gains are quadratic in steps near a maximum."""
+        if self.n_stages > 1 and not 0.0 < gain <= turn:
+            return None
+        ratio = slowest_rate(state.images[-_RECENT:], units(state.images)) ** 2
+        if self.n_stages == 1 or ratio >= 1.0:
+            return ratio
+        # The gain is that of the last stage alone: the ratio that leaves to come what the whole turn's gain does.
+        to_come = turn / gain * ratio / (1.0 - ratio)
+        return to_come / (1.0 + to_come)
+
+    # ----------------------------------------------------------------------------------------- before a pass
+
+    def _seen(self, state: Climb) -> Climb:
+        """With the image that the next plain step completes, if it does, and without a proposal."""
+        assert state.following is not None
+        image = state.following.image
+        if image is None:
+            return state._replace(proposal=None)
+        images = (*state.images, image)[-max(_REMEMBERED, self.method.window(image.x.size)) :]
+        return state._replace(images=images, usable=state.usable + 1, proposal=None)
+
+    def _planned(self, state: Climb) -> Climb:
+        """With that image, and the point that the method proposes from it and those before."""
+        state = self._seen(state)
+        following = state.following
+        assert following is not None
+        if following.image is None:
+            return state
+        window = min(state.usable, self.method.window(following.image.x.size))
+        wanted = self.method.propose(state.images[-window:], units(state.images))
+        if wanted is None:
+            return state
+        return state._replace(proposal=inside(following.plain, following.image.fx, wanted))
+
+
+def inside(plain: Parameters, here: Array, wanted: Array) -> Parameters | None:
+    """The wanted point, or one nearer to the plain step, that is in its domains and on no further boundary.
+
+    Parameters
+    ----------
+    plain : Parameters
+        Where the plain step leads; what lies on a boundary there stays.
+    here, wanted : ndarray of shape (n_free,)
+        Free coordinates of the plain step and of the point that is wanted.
+
+    Returns
+    -------
+    Parameters or None
+        None if nothing on half the way, a quarter and so on will do.
+    """
+    edges = {name: domain.boundary(plain[name]) for name, domain in plain.domains.items()}
+    held = {name: edge for name, edge in edges.items() if edge.any()}
+    leap = wanted - here
+    if not np.isfinite(leap).all():
+        return None
+    for _ in range(_MAX_HALVINGS):
+        with np.errstate(all="ignore"):
+            found = plain.from_free(here + leap)
+        if held:
+            found = found.replace(**{name: np.where(edge, plain[name], found[name]) for name, edge in held.items()})
+        if all(
+            domain.check(found[name]) is None and not (domain.boundary(found[name]) & ~edges[name]).any()
+            for name, domain in found.domains.items()
+        ):
+            return found
+        leap = 0.5 * leap
+    return None

@@ -1,0 +1,135 @@
+"""Plain EM that turns to extrapolations where it is slow, and only there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from jensen.core.contracts import Info, Point, Request, Source
+from jensen.core.parameters import Parameters
+from jensen.errors import NumericalFailure
+from jensen.solve.accelerated import Accelerated, Climb
+from jensen.solve.em import EM, EMState
+
+# Plain iterations before anything else is thought of: the first ones go far, and acceleration there goes astray.
+_PLAIN = 20
+# Passes that acceleration is expected to need where EM would still take n iterations: some, and a share of n.
+_SOME, _SHARE = 15.0, 1.0 / 5.0
+# Microseconds of an EM step within a burst, for each number in the rows' work and besides; and what a pass of
+# accelerated EM takes more. They are rough on purpose: a measured time would make results depend on the machine.
+_STEP, _STEP_PER_NUMBER, _LOOKED_AT = 5.0, 6e-4, 180.0
+
+
+@dataclass(frozen=True)
+class Auto:
+    """EM at first; then accelerated EM, if what EM has still to gain takes it many iterations.
+
+    Where the data are so small that EM goes in bursts, an iteration of it may cost a hundredth of an accelerated one:
+    then the times are compared, by a rule that knows sizes and no clock, so that results are the same everywhere.
+
+    Attributes
+    ----------
+    plain : EM
+        The solver to begin with.
+    climb : Accelerated
+        The solver to turn to.
+    tolerance : float
+        The gain, in units of the objective, below which nobody cares what is to come.
+    """
+
+    plain: EM
+    climb: Accelerated
+    tolerance: float
+
+    @property
+    def ascends(self) -> str:
+        """What both never lower."""
+        return self.climb.ascends
+
+    def init(self, params: Parameters) -> EMState | Climb:
+        """The state at the start, before anything is evaluated."""
+        return self.plain.init(params)
+
+    def ask(self, state: EMState | Climb) -> Request:
+        """What the solver whose turn it is wants."""
+        return self.climb.ask(state) if isinstance(state, Climb) else self.plain.ask(state)
+
+    def tell(self, state: EMState | Climb, params: Parameters, statistics: Any) -> tuple[EMState | Climb, Info]:
+        """Note the objective of the parameters that were asked for, and see whether EM is slow."""
+        if isinstance(state, Climb):
+            return self.climb.tell(state, params, statistics)
+        reached, info = self.plain.tell(state, params, statistics)
+        return self._weighed(reached, 1.0, 0.0), info
+
+    def refuse(self, state: EMState | Climb, failure: Exception) -> Climb | None:
+        """The state that takes the plain step, if an extrapolated point could not be evaluated; else None."""
+        return self.climb.refuse(state, failure) if isinstance(state, Climb) else None
+
+    def ahead(self, state: EMState | Climb, source: Source) -> Iterator[tuple[EMState | Climb, Info]] | None:
+        """Bursts of EM, as long as it is EM's turn."""
+        if isinstance(state, Climb):
+            return None
+        steps = self.plain.ahead(state, source)
+        return None if steps is None else self._watched(steps, source)
+
+    def best(self, state: EMState | Climb) -> Point | None:
+        """The last point whose objective is known."""
+        return state.point
+
+    def extrapolations(self, state: EMState | Climb) -> tuple[int, int]:
+        """Extrapolations that were tried, and those that were accepted."""
+        return self.climb.extrapolations(state) if isinstance(state, Climb) else (0, 0)
+
+    def _watched(self, steps: Iterator[tuple[EMState, Info]], source: Source) -> Iterator[tuple[EMState | Climb, Info]]:
+        """The steps of a burst, whose last one is looked at."""
+        # One behind: which step is the last is known when there is no further one.
+        held: tuple[EMState, Info] | None = None
+        try:
+            for step in steps:
+                if held is not None:
+                    yield held
+                held = step
+        except NumericalFailure:
+            if held is not None:
+                yield held
+            raise
+        if held is not None:
+            state, info = held
+            work = source.n_rows * state.start.n_free
+            yield self._weighed(state, _STEP + _STEP_PER_NUMBER * work, _LOOKED_AT), info
+
+    def _weighed(self, state: EMState, step: float, more: float) -> EMState | Climb:
+        """The state, or one of the other solver if that is expected to be done sooner.
+
+        `step` is what an EM iteration costs, and `more` what an accelerated pass costs besides.
+        """
+        if state.point is None or state.point.iteration < _PLAIN:
+            return state
+        left = iterations_left(state.gain, state.gain_before, self.tolerance)
+        if left * step <= (_SOME + _SHARE * left) * (step + more):
+            return state
+        return self.climb.at(state.point, state.start)
+
+
+def iterations_left(gain: float, before: float, tolerance: float) -> float:
+    """Iterations until what is to come is below the tolerance, were gains to fall on at the ratio of the last two.
+
+    Parameters
+    ----------
+    gain, before : float
+        The last gain and the one before.
+    tolerance : float
+        Positive, in the same units.
+
+    Returns
+    -------
+    float
+        0 where gains do not fall: on a plateau nothing can be told, and leaps from there go astray.
+    """
+    if not (0.0 < gain < before < math.inf):
+        return 0.0
+    ratio = gain / before
+    to_come = gain * ratio / (1.0 - ratio)
+    return math.log(to_come / tolerance) / -math.log(ratio) if to_come > tolerance else 0.0
