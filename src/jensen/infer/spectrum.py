@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jensen.core.block import AnyArray, Array
-from jensen.numerics.cholesky import is_positive_definite, triangular_inverses
+from jensen.numerics.cholesky import is_positive_definite, lower_factors, triangular_inverses
 
 # Directions of complete-data information below this, relative to the scales of the coordinates, have none.
 _NO_INFORMATION, _WELL_KNOWN = 1e-10, 1e-7
@@ -94,7 +94,7 @@ def whitening(complete: Array | None, observed: Array) -> tuple[Array, float, bo
         unit = _units(np.diagonal(complete))
         scaled = complete * unit[:, None] * unit
         if complete.size and is_positive_definite(scaled):
-            inverse = triangular_inverses(np.linalg.cholesky(scaled)[None])[0]
+            inverse = triangular_inverses(lower_factors(scaled))
             # No eigenvalue of the scaled matrix is below 1 / |L^-1|^2.
             smallest = 1.0 / float((inverse**2).sum())
             if smallest > _WELL_KNOWN:
