@@ -166,7 +166,9 @@ def em(
         starts=tuple(records),
         seconds=time.perf_counter() - began,
         source=source,
+        variant=variant,
         bound=climber.bound() if trace_bound else (),
+        extrapolations=best.extrapolations,
     )
     for message in fit.warnings:
         warnings.warn(message, JensenWarning, stacklevel=2)

@@ -14,8 +14,8 @@ from jensen.core.status import Status
 from jensen.solve.tracing import HalfStep
 
 if TYPE_CHECKING:
-    from jensen.infer.bootstrap import Bootstrap
     from jensen.infer.analysis import Analysis
+    from jensen.infer.bootstrap import Bootstrap
     from jensen.infer.diagnose import Diagnosis
     from jensen.infer.identify import Identifiability
     from jensen.infer.rate import EMRate
@@ -84,6 +84,9 @@ class Fit:
         The solver's settings, for refits.
     bound : tuple of HalfStep
         The bound, the log-likelihood and the gap after every half step, where ``trace_bound`` asked for it.
+    extrapolations : tuple of int
+        Extrapolated points that were tried, and those that were accepted, each with an objective at least that of the
+        point before it. They may lead to another optimum than plain EM's: ``accelerate="off"`` tells.
     """
 
     model: Any
@@ -103,11 +106,14 @@ class Fit:
     source: Any = field(repr=False)
     variant: Any = field(default=None, repr=False)
     bound: tuple[HalfStep, ...] = field(default=(), repr=False)
+    extrapolations: tuple[int, int] = (0, 0)
 
     def __repr__(self) -> str:
+        tried, accepted = self.extrapolations
         lines = [
             f"Fit of {type(self.model).__name__}: {self.message}",
-            f"  objective  {self.objective:.10g}, {self.n_iter} iterations, {self.passes:g} passes; {self.solver}",
+            f"  objective  {self.objective:.10g}, {self.n_iter} iterations, {self.passes:g} passes; {self.solver}"
+            + (f", {accepted} of {tried} extrapolations accepted" if tried else ""),
         ]
         lines += [f"  {name:<10} {_shown(value)}" for name, value in self.params.values.items()]
         return "\n".join(lines)
