@@ -112,7 +112,7 @@ class Checked:
     """
 
     def __init__(self, model: Any) -> None:
-        self.model, self.name = model, type(model).__name__
+        self.model, self.name = model, getattr(model, "wrapped_name", type(model).__name__)
         domains = getattr(model, "domains", None)
         if not isinstance(domains, Mapping) or not domains:
             raise ContractError(

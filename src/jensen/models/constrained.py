@@ -21,7 +21,7 @@ from jensen.errors import ContractError, InputError, NumericalFailure
 _SHARED = frozenset(
     {
         *("log_joint", "statistics_from", "row_loglik", "responsibilities", "labels", "sample", "assess", "faults"),
-        *("family", "n_components", "identified"),
+        *("complete", "family", "n_components", "identified"),
     }
 )
 # Rounds of the optimiser in which Q must end up still.
@@ -67,24 +67,23 @@ class Constrained:
         self, model: Any, start: Any, *, fixed: Mapping[str, Any] | None = None, equal: Sequence[str] = ()
     ) -> None:
         self.model = model
+        self.wrapped_name: str = getattr(model, "wrapped_name", type(model).__name__)
         values = start.values if isinstance(start, Parameters) else start
         missing = set(model.domains) - set(values)
         if missing:
             raise InputError(f"start must have the parameters {', '.join(model.domains)}; it lacks {sorted(missing)}")
         self.constraints = Constraints.of(model.domains, values, fixed or {}, equal)
         if len(self._own_stages) != 1:
-            raise ContractError(f"constraints need a model of one stage, and {self._name} has {len(self._own_stages)}")
+            raise ContractError(
+                f"constraints need a model of one stage, and {self.wrapped_name} has {len(self._own_stages)}"
+            )
         self._closed = callable(getattr(model, "maximize_within", None))
         constrained = {*self.constraints.fixed, *self.constraints.equal}
         self._put_back = not self.constraints.equal and constrained <= set(getattr(model, "separable", ()))
         if not (self._closed or self._put_back or callable(getattr(model, "complete", None))):
             raise ContractError(
-                f"{self._name} has no method complete(params, statistics), which an M-step under constraints needs"
+                f"{self.wrapped_name} has no method complete(params, statistics), which constraints need"
             )
-
-    @property
-    def _name(self) -> str:
-        return type(self.model).__name__
 
     @cached_property
     def _own_stages(self) -> Sequence[Stage]:
@@ -102,7 +101,7 @@ class Constrained:
         return (Stage(self.expect, self.maximize),)
 
     def __getattr__(self, name: str) -> Any:
-        if name in _SHARED or (name == "complete" and "model" in self.__dict__):
+        if name in _SHARED and "model" in self.__dict__:
             return getattr(self.model, name)
         raise AttributeError(f"a constrained model has no '{name}'")
 

@@ -36,13 +36,18 @@ class ByParts:
     """
 
     def __init__(self, model: Any) -> None:
-        self.model, name = model, type(model).__name__
+        self.model = model
+        self.wrapped_name: str = getattr(model, "wrapped_name", type(model).__name__)
         for method in ("log_joint", "statistics_from"):
             if not callable(getattr(model, method, None)):
-                raise ContractError(f"{name} has no method {method}, which known labels and E-steps by parts need")
+                raise ContractError(
+                    f"{self.wrapped_name} has no method {method}, which known labels and E-steps by parts need"
+                )
         own = getattr(model, "stages", None) or (Stage(model.expect, model.maximize),)
         if len(own) != 1:
-            raise ContractError(f"an E-step by parts needs a model of one stage, and {name} has {len(own)}")
+            raise ContractError(
+                f"an E-step by parts needs a model of one stage, and {self.wrapped_name} has {len(own)}"
+            )
         self._own: Stage = own[0]
 
     def __getattr__(self, name: str) -> Any:
