@@ -175,7 +175,7 @@ def overlapping():
     """Two components where one would do."""
     x = np.random.default_rng(6).standard_normal((40, 1))
     model = mixture(2, 1, "tied", 0.01)
-    start = {"weights": [0.8, 0.2], "means": [[0.0], x.max(axis=0)], "covariances": [[0.3]]}
+    start = {"weights": [0.8, 0.2], "means": [[0.4], [-1.2]], "covariances": [[0.6]]}
     return jensen.em(model, x, start)
 
 
