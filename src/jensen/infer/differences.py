@@ -14,7 +14,7 @@ import numpy as np
 from jensen.core.block import Array
 
 # Steps, each half of the one before.
-LEVELS = 4
+LEVELS = 5
 
 
 def first_derivative(function: Callable[[float], Any], step: float) -> tuple[Array, Array]:

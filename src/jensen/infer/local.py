@@ -33,7 +33,7 @@ MOST_EXACT = 2000
 MOST_BY_SCORES = 100
 MOST_BY_OBJECTIVE = 15
 # The longest step of a difference, in standard errors along its direction.
-_STEP = 0.4
+_STEP = 0.2
 # Directions of less information than this share of the complete-data one are not followed further.
 _LEAST_SHARE = 1e-2
 
@@ -118,7 +118,7 @@ class ByScores:
         self._is_checked = False
 
     def at(self, params: Parameters) -> Local:
-        """Everything at a point: twice 8 passes for each free parameter."""
+        """Everything at a point: twice 10 passes for each free parameter."""
         coordinates = Coordinates(params)
         statistics = self._statistics(params)
         units = _units(lambda p: self._complete(p, statistics), coordinates)
@@ -215,7 +215,7 @@ class ByObjective:
         self.model, self.source, self.passes = model, source, 0
 
     def at(self, params: Parameters) -> Local:
-        """Everything at a point: 8 passes for each pair of free parameters, twice."""
+        """Everything at a point: 10 passes for each pair of free parameters, twice."""
         coordinates = Coordinates(params)
         crude = self._along(coordinates, np.diag(_units(self.objective, coordinates)))
         return self._along(coordinates, _white(coordinates, crude))

@@ -71,7 +71,7 @@ def rate_of_spectrum(coordinates: Coordinates, known: Spectrum) -> EMRate:
 
 
 def rate_by_differences(model: Checked, source: Any, coordinates: Coordinates, known: Spectrum) -> EMRate:
-    """The rate from the Jacobian of the EM map at its fixed point; 8 passes and M-steps for each free parameter."""
+    """The rate from the Jacobian of the EM map at its fixed point; 10 passes and M-steps for each free parameter."""
     directions = _short(coordinates, known)
     step = em_map(model, source, coordinates)
     columns = [first_derivative(lambda t, e=e: step(t * e), _STEP)[0] for e in directions.T]  # type: ignore[misc]
