@@ -34,7 +34,7 @@ def with_labels(model: Any, source: Any, labels: Any) -> tuple[Any, Any]:
     """
     if labels is None:
         return model, source
-    if not hasattr(source, "with_arrays"):
+    if not callable(getattr(source, "with_arrays", None)):
         raise InputError("labels go with arrays; a source brings them itself, as the row-aligned array 'labels'")
     wrapped = Labelled(model)
     given = checked_labels(labels, source.n_rows, getattr(model, "n_components", None))

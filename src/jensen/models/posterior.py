@@ -116,7 +116,7 @@ class Labelled(ByParts):
         own = joint[at, known]
         if block.weight is not None:
             # A row of no weight is no row: it must not stop what the others allow.
-            own[block.weight[known] == 0] = 0.0
+            own[np.isneginf(own) & (block.weight[known] == 0)] = 0.0
         if np.isneginf(own).any():
             row = int(known[np.isneginf(own)][0])
             raise InputError(
