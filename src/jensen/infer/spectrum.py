@@ -16,6 +16,7 @@ from jensen.numerics.cholesky import is_positive_definite, lower_factors, triang
 
 # Directions of complete-data information below this, relative to the scales of the coordinates, have none.
 _NO_INFORMATION, _WELL_KNOWN = 1e-10, 1e-7
+_NOTHING = 1e-200
 _EXACT, _DIFFERENCES = 1e-8, 1e-6
 # How many times the estimated error of the information a share must exceed to be told from 0.
 _SAFETY = 30.0
@@ -108,9 +109,8 @@ def whitening(complete: Array | None, observed: Array) -> tuple[Array, float, bo
 
 
 def _units(diagonal: Array) -> Array:
-    """1 / sqrt of a diagonal, and 1 where there is nothing."""
-    top = float(diagonal.max(initial=0.0))
-    return np.asarray(1.0 / np.sqrt(np.where(diagonal > 1e-14 * top, diagonal, 1.0)))
+    """1 / sqrt of a diagonal, and 1 where there is nothing; coordinates may have any units, so that none is small."""
+    return np.asarray(1.0 / np.sqrt(np.where(diagonal > _NOTHING, diagonal, 1.0)))
 
 
 def spectrum(observed: Array, complete: Array | None, error: float = 0.0) -> Spectrum:
