@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from jensen.core.block import Array
 from jensen.core.domains import Interval, Positive, PositiveDefinite, Simplex
@@ -139,7 +139,7 @@ class StandardErrors:
             raise InputError(f"level must be a number between 0 and 1, such as 0.95, got {level!r}")
         if scale not in ("natural", "free"):
             raise InputError(f"scale must be 'natural' or 'free', got {scale!r}")
-        z, lower, upper = float(norm.isf(0.5 * (1.0 - level))), dict[str, Array](), dict[str, Array]()
+        z, lower, upper = -float(ndtri(0.5 * (1.0 - level))), dict[str, Array](), dict[str, Array]()
         for name, domain in self.params.domains.items():
             value, error = self.params[name], self.values[name]
             low, high = _bounds_of(domain)
