@@ -49,8 +49,8 @@ MCLUST_NAMES: Mapping[str, Shape] = {"VVV": "full", "EEE": "tied", "VVI": "diag"
 NEARLY_SINGULAR = 10.0
 # Name of the array beside the rows in which passes of one run keep notes.
 MEMORY = "memory"
-# Turns that an M-step under constraints takes at most, and the share of Q below which a gain ends them.
-_MAX_TURNS, _STILL = 500, 1e-15
+# Turns that an M-step under constraints takes at most, and the change of means, as a share of them, that ends them.
+_MAX_TURNS, _STILL = 500, 1e-14
 _LOG_2PI = math.log(2.0 * math.pi)
 
 
@@ -260,24 +260,19 @@ class Gaussian:
         """The maximiser among parameters some of which are held, or equal between components.
 
         Given covariances, free means solve least squares; given means, a free covariance is the scatter about them,
-        fixed or not. Where one needs the other, as equal means do, they take turns until Q is still: it never falls.
+        fixed or not. Where one needs the other, as equal means do, they take turns until they rest: Q never falls.
         """
         fixed, equal = constraints.fixed, constraints.equal
         held = fixed.get("means", np.zeros((self.n_components, self.n_features), dtype=bool))
         kept = fixed.get("covariances")
         coupled = "means" in equal or (held.any(axis=1) != held.all(axis=1)).any()
-        reached = self.complete(params, statistics) if coupled else -np.inf
         for _ in range(_MAX_TURNS):
-            means = self._means_within(params, statistics, held, "means" in equal)
-            about = statistics.about(means)
-            covariances = self._covariances_about(params, about, "covariances" in equal)
+            before, means = params["means"], self._means_within(params, statistics, held, "means" in equal)
+            covariances = self._covariances_about(params, statistics.about(means), "covariances" in equal)
             if kept is not None:
                 covariances = np.where(kept, params["covariances"], covariances)
             params = params.replace(means=means, covariances=covariances)
-            if not coupled:
-                break
-            before, reached = reached, self.complete(params, statistics)
-            if reached - before <= _STILL * max(abs(reached), 1.0):
+            if not coupled or np.abs(means - before).max() <= _STILL * np.abs(means).max(initial=1e-300):
                 break
         return {"means": params["means"], "covariances": params["covariances"]}
 
