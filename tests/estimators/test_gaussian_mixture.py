@@ -42,8 +42,10 @@ def assert_same(one, two, rtol=0.0):
 def test_arguments_are_those_of_scikit_learn():
     ours = inspect.signature(GaussianMixture).parameters
     theirs = inspect.signature(sklearn.mixture.GaussianMixture).parameters
-    assert [(p.name, p.kind) for p in ours.values()] == [(p.name, p.kind) for p in theirs.values()]
-    differing = {name for name in ours if ours[name].default != theirs[name].default}
+    own = [(p.name, p.kind) for p in ours.values()]
+    assert own[:-1] == [(p.name, p.kind) for p in theirs.values()]
+    assert own[-1] == ("accelerate", inspect.Parameter.KEYWORD_ONLY)
+    differing = {name for name in theirs if ours[name].default != theirs[name].default}
     assert differing == {"tol", "reg_covar", "max_iter"}
 
 
@@ -438,3 +440,26 @@ def test_an_interrupt_keeps_the_best_parameters_so_far(monkeypatch):
     assert (model.n_iter_, model.converged_) == (2, False)
     assert model.fit_result_.status is Status.INTERRUPTED
     assert len(model.predict(FAITHFUL)) == 272
+
+
+# ------------------------------------------------------------------------------------------------- acceleration
+
+
+def slow_data():
+    rng = np.random.default_rng(0)
+    return np.concatenate([rng.normal(centre, 1.0, (1500, 4)) for centre in (0.0, 1.5, 2.2, 3.0)])
+
+
+def test_slow_fits_are_accelerated_and_never_fall():
+    x = slow_data()
+    plain = GaussianMixture(4, random_state=0, accelerate="off", max_iter=3000).fit(x).fit_result_
+    fast = GaussianMixture(4, random_state=0).fit(x).fit_result_
+    assert plain.extrapolations == (0, 0) and fast.extrapolations[1] > 0
+    assert fast.passes < 0.5 * plain.passes
+    assert fast.status.is_converged and fast.objective > plain.objective - 1e-3
+    assert (np.diff(fast.trace) >= -1e-10 * abs(fast.objective)).all()
+
+
+def test_scikit_learns_rule_sees_plain_steps_alone():
+    model = GaussianMixture(4, random_state=0, tol=1e-9, max_iter=200).fit(slow_data())
+    assert model.fit_result_.extrapolations == (0, 0)

@@ -45,6 +45,9 @@ _SEARCHED = tuple(range(1, 10))
 @click.option("--reg", type=AutoOr(float, 0.0), default="auto", show_default=True, help="Added to every variance.")
 @click.option("--tol", type=AutoOr(float, 0.0), default="auto", show_default=True, help="When to stop.")
 @click.option("--max-iter", type=AutoOr(int, 1), default="auto", show_default=True, help="Iterations of a start.")
+@click.option(
+    "--accelerate/--no-accelerate", default=True, show_default=True, help="Extrapolate EM's steps where EM is slow."
+)
 @click.option("--out", metavar="FILE", help="Write the model to this .safetensors file.")
 @click.option("--labels", metavar="FILE", help="Write each row's component to this file (.csv, .parquet, ...).")
 @click.option("--errors", is_flag=True, help="Also standard errors, and a diagnosis of the fit.")
@@ -137,6 +140,7 @@ def _fit(table: Any, counts: tuple[int, ...], shapes: Any, options: dict[str, An
         reg_covar=options["reg"],
         tol=options["tol"],
         max_iter=options["max_iter"],
+        accelerate="auto" if options["accelerate"] else "off",
         n_init=1 if counts == (1,) else options["starts"],
         seed=options["seed"],
         max_time=max_time,

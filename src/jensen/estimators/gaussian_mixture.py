@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin, _fit_context
@@ -39,6 +39,7 @@ from jensen.infer.mixtures import mixture_analysis, mixture_diagnosis
 from jensen.infer.standard_errors import ConfidenceIntervals, StandardErrors
 from jensen.models.mixture import Assessment
 from jensen.numerics.streams import fresh_seed, stream
+from jensen.solve.variants import Accelerate
 
 # What the rule of "auto" needs of a fit that a warm start continues.
 _HISTORY = 4
@@ -89,6 +90,9 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         1 prints starts and iterations, 2 also times and gains.
     verbose_interval : int, default=10
         Iterations between two lines.
+    accelerate : {"auto", "off", "squarem", "anderson", "quasi-newton"}, default="auto"
+        Extrapolation of EM's steps; the objective never falls, but another optimum than plain EM's may be reached.
+        ``"auto"``: where EM is slow, after 20 iterations, and never with a number as `tol`.
 
     Attributes
     ----------
@@ -148,6 +152,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         "tol": [StrOptions({"auto"}), Interval(Real, 0.0, None, closed="left")],
         "reg_covar": [StrOptions({"auto"}), Interval(Real, 0.0, None, closed="left")],
         "max_iter": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
+        "accelerate": [StrOptions(set(get_args(Accelerate)))],
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "init_params": [StrOptions(set(START_KINDS)), "array-like", callable],
         "weights_init": ["array-like", None],
@@ -180,6 +185,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         warm_start: bool = False,
         verbose: int = 0,
         verbose_interval: int = 10,
+        accelerate: Accelerate = "auto",
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -195,6 +201,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         self.warm_start = warm_start
         self.verbose = verbose
         self.verbose_interval = verbose_interval
+        self.accelerate = accelerate
 
     @classmethod
     def from_parameters(
@@ -323,6 +330,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             reg_covar=self.reg_covar,
             tol=self.tol,
             max_iter=self.max_iter,
+            accelerate=self.accelerate,
             n_init=int(self.n_init),
             init=self.init_params if own_start else np.asarray(self.init_params),
             weights=None if weights is None else check_weights(weights, n_components),
@@ -346,6 +354,10 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         before: tuple[float, ...] = getattr(self, "_history", ())
         # Equal to the bit means the same data at the same parameters: the gains before and after are one series.
         continued = before[-1:] == result.trace[:1]
+        # Gains of extrapolated steps say nothing of what is to come.
+        if result.extrapolations[1]:
+            self._history = ()
+            return
         self._history = ((before if continued else result.trace[:1]) + result.trace[1:])[-_HISTORY:]
 
     def _use(self, fitted: FittedMixture, dtype: np.dtype[Any]) -> None:

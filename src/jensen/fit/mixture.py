@@ -25,6 +25,7 @@ from jensen.models.mixture import Mixture
 from jensen.numerics.streams import fresh_seed, stream
 from jensen.solve.loop import Limits
 from jensen.solve.stopping import AitkenRule, MeanChangeRule
+from jensen.solve.variants import Accelerate
 
 DEFAULT_MAX_ITER = 10_000
 # Components closer than this, in their own standard deviations and relative spread, are one and the same.
@@ -47,6 +48,9 @@ class MixtureSettings:
         The rule on the gain still to come, or scikit-learn's on the change per row.
     max_iter : "auto" or int, default="auto"
         M-steps at most; 10,000.
+    accelerate : {"auto", "off", "squarem", "anderson", "quasi-newton"}, default="auto"
+        Extrapolation of EM's steps. ``auto`` sets in where EM is slow, and never under scikit-learn's rule: that one
+        takes every step for one of EM's.
     n_init : int, default=1
         Number of starts.
     init : str or ndarray or callable, default="kmeans"
@@ -68,6 +72,7 @@ class MixtureSettings:
     reg_covar: Literal["auto"] | float | Array = "auto"
     tol: Literal["auto"] | float = "auto"
     max_iter: Literal["auto"] | int = "auto"
+    accelerate: Accelerate = "auto"
     n_init: int = 1
     init: StartKind | AnyArray | UserStart = "kmeans"
     weights: Array | None = None
@@ -147,6 +152,7 @@ def _fit(
         Limits(max_iter, began + settings.max_time),
         observer,
         on_end,
+        "off" if settings.accelerate == "auto" and not isinstance(settings.tol, str) else settings.accelerate,
     )
     plain = Mixture(family.unregularised())
     assessment = source.fold(plain.assess, best.params)
@@ -163,6 +169,7 @@ def _fit(
         n_iter=best.n_iter,
         passes=best.passes,
         trace=best.trace,
+        extrapolations=best.extrapolations,
         starts=records,
         faults=model.faults(best.params, best.statistics),
         coinciding=coinciding_components(settings.covariance_type, best.params),

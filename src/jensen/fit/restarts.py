@@ -19,8 +19,8 @@ from jensen.data.pool import map_ordered, single_threaded_blas, threads
 from jensen.errors import NumericalFailure
 from jensen.families.gaussian import MEMORY, Gaussian
 from jensen.models.mixture import Mixture
-from jensen.solve.em import EM
 from jensen.solve.loop import Limits, run
+from jensen.solve.variants import Accelerate, Plain
 
 # Objectives that differ by less than this, in nats, are the same optimum.
 SAME_OPTIMUM = 1e-3
@@ -86,6 +86,7 @@ def run_starts(
     limits: Limits,
     observer: StartObserver | None = None,
     on_end: EndObserver | None = None,
+    accelerate: Accelerate = "off",
 ) -> tuple[Run[Any], tuple[StartRecord, ...]]:
     """Run EM from every start and return the best run with the record of all.
 
@@ -109,6 +110,8 @@ def run_starts(
         Told of every point of every start; may be called from several threads.
     on_end : callable (StartRecord) -> None, optional
         Told of every start that has ended, in the thread that ran it.
+    accelerate : {"auto", "off", "squarem", "anderson", "quasi-newton"}, default="off"
+        Acceleration of every run.
 
     Raises
     ------
@@ -131,7 +134,9 @@ def run_starts(
         faults: tuple[str, ...] = ()
         objective, status, n_iter = -np.inf, Status.DEGENERATE, 0
         try:
-            result = run(EM(model, model.burst), with_memory(model, source), make(), rule(), limits, told)
+            judge = rule()
+            solver = Plain(accelerate).solver(model, judge)
+            result = run(solver, with_memory(model, source), make(), judge, limits, told)
         except NumericalFailure as failure:
             faults = (str(failure),)
         else:

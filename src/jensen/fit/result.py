@@ -55,6 +55,8 @@ class MixtureFit:
         Passes over the data of the best run.
     trace : tuple of float
         `objective` at the start and after every M-step of the best run.
+    extrapolations : tuple of int
+        Extrapolated points that the best run tried, and those that it took.
     starts : tuple of StartRecord
         Every start.
     faults : tuple of str
@@ -83,6 +85,7 @@ class MixtureFit:
     n_iter: int
     passes: float
     trace: tuple[float, ...] = field(repr=False)
+    extrapolations: tuple[int, int]
     starts: tuple[StartRecord, ...] = field(repr=False)
     faults: tuple[str, ...]
     coinciding: tuple[tuple[int, ...], ...]

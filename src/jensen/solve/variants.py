@@ -14,12 +14,17 @@ from jensen.solve.stopping import AtRest
 
 # What is still to come, where the rule does not say when it is little.
 _TOLERANCE = 1e-9
+# By what share the step of a map without an objective may grow at an extrapolation.
+_SLACK = 9.0
 _METHODS: dict[str, Method] = {
     "auto": QuasiNewton(),
     "squarem": Squarem(),
     "anderson": Anderson(),
     "quasi-newton": QuasiNewton(),
 }
+
+
+Accelerate = Literal["auto", "off", "squarem", "anderson", "quasi-newton"]
 
 
 class Variant(Protocol):
@@ -47,9 +52,12 @@ class Plain:
     ----------
     accelerate : {"auto", "off", "squarem", "anderson", "quasi-newton"}
         Which acceleration; ``auto`` sets in where EM is slow.
+    promise : str, default="log-likelihood"
+        What the model's steps never lower; empty for a map that promises nothing.
     """
 
-    accelerate: Literal["auto", "off", "squarem", "anderson", "quasi-newton"] = "auto"
+    accelerate: Accelerate = "auto"
+    promise: str = "log-likelihood"
 
     @property
     def name(self) -> str:
@@ -59,10 +67,10 @@ class Plain:
     def solver(self, model: Any, rule: StoppingRule) -> Any:
         """The solver."""
         measured = isinstance(rule, AtRest)
-        plain = EM(model, getattr(model, "burst", None), measured)
+        plain = EM(model, getattr(model, "burst", None), measured, self.promise)
         if self.accelerate == "off":
             return plain
-        climb = Accelerated(model, _METHODS[self.accelerate], measured)
+        climb = Accelerated(model, _METHODS[self.accelerate], measured, self.promise, 0.0 if self.promise else _SLACK)
         return Auto(plain, climb, getattr(rule, "tolerance", _TOLERANCE)) if self.accelerate == "auto" else climb
 
     def source(self, source: Source) -> Source:
