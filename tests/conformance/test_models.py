@@ -6,6 +6,8 @@ from examples import example
 from mixtures import SHAPES, mixture, table
 
 import jensen
+from jensen.models.constrained import Constrained
+from jensen.models.posterior import ByParts, Labelled
 from jensen.testing import MODEL_CHECKS, check_model
 
 X = table(0, 60, 2, 2)
@@ -48,3 +50,34 @@ def test_three_coins(start):
 def test_examples(name, model, data, params):
     report = check_model(getattr(example(name), model)(), data, params)
     assert {"fisher", "maximum", "fixed point", "row weights"} <= set(report.passed)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_known_labels(shape):
+    start = {"weights": [0.4, 0.6], "means": [[0, 0], [1, 1]], "covariances": covariances(shape)}
+    labels = np.where(np.arange(60) % 3 == 0, np.arange(60) % 2, -1)
+    for model, data in (
+        (Labelled(mixture(2, 2, shape)), {"x": X, "labels": labels}),
+        (ByParts(mixture(2, 2, shape)), X),
+    ):
+        report = check_model(model, data, start, sample_weight=WEIGHT)
+        assert set(report.skipped) == {"sample", "permuted"}
+
+
+@pytest.mark.parametrize(
+    "constraints",
+    [
+        {"fixed": {"weights": True}},
+        {"fixed": {"means": [True, False]}},
+        {"fixed": {"covariances": [False, True]}},
+        {"equal": ["weights"]},
+        {"equal": ["covariances"]},
+        {"equal": ["means"], "fixed": {"weights": True}},
+    ],
+    ids=str,
+)
+def test_constraints(constraints):
+    start = {"weights": [0.4, 0.6], "means": [[0, 0], [1, 1]], "covariances": covariances("full")}
+    model = Constrained(mixture(2, 2, "full"), start, **constraints)
+    report = check_model(model, X, model.parameters(**start), sample_weight=WEIGHT)
+    assert set(report.skipped) == {"permuted"}

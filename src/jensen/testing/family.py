@@ -18,8 +18,8 @@ from jensen.numerics.logspace import normalise_logs
 from jensen.testing.data import Rows, as_rows
 from jensen.testing.differences import gradient, moved, units
 from jensen.testing.domains import check_domains
-from jensen.testing.model import free_names
 from jensen.testing.report import Report, Suite, shown
+from jensen.testing.scores import DRAWS, check_scores, free_names
 
 FAMILY_CHECKS = (
     "domains",
@@ -35,7 +35,7 @@ FAMILY_CHECKS = (
     "by_component",
     "faults",
 )
-_DRAWS, _INNER, _CLOSE, _FLAT = 4000, 200, 1e-8, 1e-5
+_INNER, _CLOSE, _FLAT = 200, 1e-8, 1e-5
 
 
 def check_family(
@@ -220,27 +220,20 @@ class _Checks:
     def _sample(self, component: int) -> None:
         seed, width = int(self.rng.integers(2**31)), self.block.x.shape[1]
         draw = partial(self.suite.call, "sample", self.family.sample, self.start, component)
-        drawn, none = np.asarray(draw(_DRAWS, np.random.default_rng(seed))), np.asarray(draw(0, self.rng))
-        if drawn.shape != (_DRAWS, width) or none.shape != (0, width):
+        drawn, none = np.asarray(draw(DRAWS, np.random.default_rng(seed))), np.asarray(draw(0, self.rng))
+        if drawn.shape != (DRAWS, width) or none.shape != (0, width):
             raise self.suite.blame(
-                "sample", f"drew the shapes {drawn.shape} and {none.shape}; expected {(_DRAWS, width)} and {(0, width)}"
+                "sample", f"drew the shapes {drawn.shape} and {none.shape}; expected {(DRAWS, width)} and {(0, width)}"
             )
-        if drawn.tobytes() != np.asarray(draw(_DRAWS, np.random.default_rng(seed))).tobytes():
+        if drawn.tobytes() != np.asarray(draw(DRAWS, np.random.default_rng(seed))).tobytes():
             raise self.suite.blame("sample", "gave other draws for the same generator; expected all chance from rng")
-        block, free = Rows({"x": drawn.astype(np.float64)}).blocks(1)[0], self.start.to_free()
-        for j, name in enumerate(free_names(self.start)):
-            move = np.zeros(free.size)
-            move[j] = 1e-3 * self.unit[j]
-            up, down = (self.density(self.start.from_free(free + m), block)[:, component] for m in (move, -move))
-            scores = (up - down) / 2e-3
-            # The mean of the scores is 0 under the density drawn from; by chance it is beyond 6 once in 5e8 times.
-            z = float(scores.mean()) * math.sqrt(_DRAWS) / max(float(scores.std()), 1e-300)
-            if not math.isfinite(z) or (abs(z) > 6.0 and abs(scores.mean()) > 1e-5):
-                raise self.suite.blame(
-                    "sample",
-                    f"draws of component {component} do not follow log_density: the mean score of {name} over {_DRAWS} "
-                    f"draws is {z:.1f} standard errors from 0; expected at most 6",
-                )
+        (block,) = Rows({"x": drawn.astype(np.float64)}).blocks(1)
+
+        def log_density(params: Parameters) -> Array:
+            return self.density(params, block)[:, component]
+
+        fault = f"draws of component {component} do not follow log_density"
+        check_scores(self.suite, log_density, self.start, self.unit, fault)
 
     # ------------------------------------------------------------------------------------- short cuts
 
