@@ -36,6 +36,8 @@ LABELS_LOST = "labels cannot be matched"
 # Of all draws, how many may have another assignment about as good, or fail, before it is said aloud.
 _BEARABLE = 0.05
 _SHOWN = 60
+# Nats that a refit may leave: sqrt(2e-5) is half a hundredth of a standard error.
+_TOLERANCE = 1e-5
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,7 +245,7 @@ class _Refits:
 
     def _refit(self, source: Any) -> Parameters | str:
         """The parameters of a draw, or why there are none."""
-        rule = AitkenRule(source.weight)
+        rule = AitkenRule(source.weight, tol=max(_TOLERANCE, 1e-9 * source.weight))
         try:
             cut = self.variant.source(source)
             result = run(self.variant.solver(self.model, rule), cut, self.fit.params, rule, Limits())

@@ -140,8 +140,14 @@ def _parametric(model: Any, params: Parameters, source: Any, n: int, scale: floa
                 f"the data have {', '.join(sorted(lacking))} beside the rows, which {name}.sample does not draw: use "
                 "kind='nonparametric'"
             )
-        if isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.dtype == np.float64:
+        if not (isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.dtype == np.float64):
+            return as_source(rows, weight)
+        if rows.shape[1] > 1:
             return ArraySource(rows, weight)
-        return as_source(rows, weight)
+        # Counts repeat: equal rows are one row with their weight.
+        values, times = np.unique(rows, return_counts=True)
+        if 2 * len(values) > n:
+            return ArraySource(rows, weight)
+        return ArraySource(values[:, None], scale * times)
 
     return draw
