@@ -82,10 +82,15 @@ def entry_names(domains: Mapping[str, Domain]) -> tuple[str, ...]:
 
 def told_entries(domains: Mapping[str, Domain]) -> AnyArray:
     """Which entries (P,) a person should be told of: of a symmetric matrix, one triangle."""
-    parts = [
-        np.ravel(np.broadcast_to(np.tri(domain.dimension, dtype=bool), domain.shape))
-        if isinstance(domain, PositiveDefinite)
-        else np.ones(int(np.prod(domain.shape)), dtype=bool)
-        for domain in domains.values()
-    ]
+    parts = list[AnyArray]()
+    for domain in domains.values():
+        kind = innermost(domain)
+        told = np.tri(kind.dimension, dtype=bool) if isinstance(kind, PositiveDefinite) else np.ones((), dtype=bool)
+        parts.append(np.ravel(np.broadcast_to(told, domain.shape)))
     return np.concatenate(parts)
+
+
+def innermost(domain: Domain) -> Domain:
+    """The domain under constraints that hold some entries, or keep them equal: of what kind the entries are."""
+    inner = getattr(domain, "domain", None) or getattr(domain, "one", None)
+    return domain if inner is None else innermost(inner)

@@ -270,7 +270,7 @@ class Fit:
             self.status.is_converged,
             self.n_iter,
             tuple(faults(self.params, self.statistics)) if callable(faults) else (),
-            getattr(self, "elsewhere", ""),
+            self.extrapolations,
             float(self.statistics.weight),
         )
         return diagnose(self._analysis, account)
@@ -280,6 +280,10 @@ class Fit:
         from jensen.infer.analysis import Analysis
 
         return Analysis(self.model, self.params, self.source)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What was asked of a fit is computed anew by a copy: a model's functions cannot always be pickled.
+        return {name: value for name, value in self.__dict__.items() if name != "_analysis"}
 
 
 def _shown(value: Any) -> str:

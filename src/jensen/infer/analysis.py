@@ -12,9 +12,10 @@ from jensen.core.block import Array, Block
 from jensen.core.model import Checked
 from jensen.core.parameters import Parameters
 from jensen.errors import InputError
+from jensen.infer.coordinates import Coordinates
 from jensen.infer.differences import first_derivative
 from jensen.infer.identify import Identifiability, identifiability
-from jensen.infer.local import MOST_BY_SCORES, Way, way_for
+from jensen.infer.local import MOST_BY_SCORES, Way, rough_units, way_for
 from jensen.infer.polish import Rest, to_rest
 from jensen.infer.rate import EMRate, rate_by_differences, rate_by_power, rate_of_spectrum
 from jensen.infer.spectrum import Spectrum
@@ -175,13 +176,25 @@ class Analysis:
 
     @cached_property
     def rate(self) -> EMRate:
-        """EM's rate at the point of zero score."""
+        """EM's rate at the point of zero score; with too many parameters for it, by power iteration about the fit."""
+        try:
+            self.way  # noqa: B018
+        except InputError:
+            return self._rate_by_power()
         coordinates, checked = self.rest.local.coordinates, Checked(self.model)
         if len(checked.stages) == 1 and not checked.stages[0].guarded and self.known.is_relative:
             return rate_of_spectrum(coordinates, self.known)
         if coordinates.size <= MOST_BY_SCORES:
             return rate_by_differences(checked, self.source, coordinates, self.known)
-        return rate_by_power(checked, self.source, coordinates)
+        return self._rate_by_power()
+
+    def _rate_by_power(self) -> EMRate:
+        checked, coordinates = Checked(self.model), Coordinates(self.params)
+        if not callable(getattr(self.model, "complete", None)):
+            return rate_by_power(checked, self.source, coordinates)
+        statistics = self.source.fold(checked.stages[0].expect, self.params)
+        units = rough_units(lambda params: float(checked.complete(params, statistics)), coordinates)
+        return rate_by_power(checked, self.source, coordinates, _STEP * units)
 
     @cached_property
     def identifiability(self) -> Identifiability:

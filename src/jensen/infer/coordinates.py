@@ -9,7 +9,7 @@ from scipy.linalg import block_diag
 
 from jensen.core.block import AnyArray, Array
 from jensen.core.domains import Domain, Interval, Positive, PositiveDefinite, Simplex
-from jensen.core.information import entry_names
+from jensen.core.information import entry_names, innermost
 from jensen.core.parameters import Parameters
 
 # A share or a chance this near to its bound, in units of the domain's width, is taken to be there.
@@ -88,7 +88,7 @@ class Coordinates:
         """A length for each free direction (m,), on which something may be expected to happen."""
         lengths = [
             np.maximum(0.1 * np.abs(domain.to_free(self.params[name])), 0.01)
-            if not isinstance(domain, Positive | Interval | Simplex | PositiveDefinite)
+            if not isinstance(innermost(domain), Positive | Interval | Simplex | PositiveDefinite)
             else np.full(domain.size, 0.1)
             for name, domain in self.params.domains.items()
         ]
@@ -98,7 +98,7 @@ class Coordinates:
     def is_curved(self) -> AnyArray:
         """Which free directions (m,) are logarithms and the like, of which a step of 1 is a long one."""
         curved = [
-            np.full(domain.size, isinstance(domain, Positive | Interval | Simplex | PositiveDefinite))
+            np.full(domain.size, isinstance(innermost(domain), Positive | Interval | Simplex | PositiveDefinite))
             for domain in self.params.domains.values()
         ]
         return np.asarray(np.abs(self.basis.T) @ np.concatenate(curved).astype(np.float64) > 0)

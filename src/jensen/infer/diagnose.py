@@ -45,8 +45,8 @@ class Account:
         Iterations, where known.
     faults : tuple of str
         What is degenerate, each in a clause without a full stop.
-    elsewhere : str
-        Where an acceleration may have led elsewhere than plain EM, in a sentence; empty if nothing is recorded.
+    extrapolations : tuple of int
+        Extrapolated points that were tried, and those that were accepted.
     weight : float
         Weight of the rows, by which shares are judged; infinite if unknown.
     advice : str
@@ -57,7 +57,7 @@ class Account:
     is_converged: bool
     n_iter: int | None = None
     faults: tuple[str, ...] = ()
-    elsewhere: str = ""
+    extrapolations: tuple[int, int] = (0, 0)
     weight: float = np.inf
     advice: str = "Try fewer components, a simpler model, or other starts"
 
@@ -132,8 +132,15 @@ def diagnose(analysis: Analysis, account: Account) -> Diagnosis:
         How the run went.
     """
     findings = [_end(account)]
-    if account.elsewhere:
-        findings.append(Finding("acceleration", account.elsewhere))
+    tried, accepted = account.extrapolations
+    if accepted:
+        findings.append(
+            Finding(
+                "acceleration",
+                f"The run took {accepted} of {tried} extrapolated points, none of which lowered the objective. They "
+                "may lead to another optimum than plain EM's: accelerate='off' from the same start tells.",
+            )
+        )
     report = rate = to_gain = None
     try:
         rest = analysis.rest
@@ -217,6 +224,8 @@ def _identified(report: Identifiability) -> Iterator[Finding]:
             "start was symmetric. Start elsewhere.",
             True,
         )
+    elif report.n_free == 0:
+        yield Finding("identifiability", "No parameter is free.")
     elif report.rank == report.n_free:
         all_of_them = "The one free parameter is" if report.n_free == 1 else f"All {report.n_free} free parameters are"
         yield Finding("identifiability", f"{all_of_them} identified by the data; information: {report.method}.")

@@ -23,7 +23,7 @@ from jensen.core.block import Array
 from jensen.core.information import Information
 from jensen.core.model import Checked
 from jensen.core.parameters import Parameters
-from jensen.errors import ContractError, InputError
+from jensen.errors import ContractError, InputError, NumericalFailure
 from jensen.infer.coordinates import Coordinates
 from jensen.infer.differences import curvature_scale, first_derivative, hessian
 from jensen.infer.spectrum import whitening
@@ -81,6 +81,8 @@ class Exact:
     def at(self, params: Parameters) -> Local:
         """Everything at a point, in one pass."""
         coordinates, total = Coordinates(params), self._pass(params)
+        if not (np.isfinite(total.observed).all() and np.isfinite(total.complete).all()):
+            raise NumericalFailure("the information is not finite: some row has next to no density at the parameters")
         jacobian = coordinates.jacobian
         return Local(
             coordinates,
@@ -121,7 +123,7 @@ class ByScores:
         """Everything at a point: twice 10 passes for each free parameter."""
         coordinates = Coordinates(params)
         statistics = self._statistics(params)
-        units = _units(lambda p: self._complete(p, statistics), coordinates)
+        units = rough_units(lambda p: self._complete(p, statistics), coordinates)
         crude = self._along(coordinates, statistics, np.diag(units))
         return self._along(coordinates, statistics, _white(coordinates, crude))
 
@@ -217,7 +219,7 @@ class ByObjective:
     def at(self, params: Parameters) -> Local:
         """Everything at a point: 10 passes for each pair of free parameters, twice."""
         coordinates = Coordinates(params)
-        crude = self._along(coordinates, np.diag(_units(self.objective, coordinates)))
+        crude = self._along(coordinates, np.diag(rough_units(self.objective, coordinates)))
         return self._along(coordinates, _white(coordinates, crude))
 
     def again(self, params: Parameters, before: Local) -> Local:
@@ -286,7 +288,7 @@ def _refuse_beyond(most: int, n_free: int, remedy: str) -> None:
         )
 
 
-def _units(function: Callable[[Parameters], float], coordinates: Coordinates) -> Array:
+def rough_units(function: Callable[[Parameters], float], coordinates: Coordinates) -> Array:
     """A standard error, roughly, along each free direction by itself (m,)."""
     centre, unit = function(coordinates.params), np.eye(coordinates.size)
     steps = [

@@ -20,6 +20,13 @@ def mixture_diagnosis(analysis: Analysis, result: MixtureFit | None = None) -> D
     if result is None:
         return diagnose(analysis, Account("the parameters were given, or come from a file: no run is on record", True))
     advice = "Lower n_components, choose a simpler covariance_type, raise reg_covar, or try more starts"
-    return diagnose(
-        analysis, Account(result.message, result.status.is_converged, result.n_iter, result.faults, advice=advice)
+    account = Account(
+        result.message,
+        result.status.is_converged,
+        result.n_iter,
+        result.faults,
+        result.extrapolations,
+        result.weight,
+        advice,
     )
+    return diagnose(analysis, account)

@@ -11,7 +11,7 @@ from scipy.special import ndtri
 
 from jensen.core.block import Array
 from jensen.core.domains import Interval, Positive, PositiveDefinite, Simplex
-from jensen.core.information import told_entries
+from jensen.core.information import innermost, told_entries
 from jensen.core.parameters import Parameters
 from jensen.errors import InputError
 from jensen.infer.coordinates import Coordinates
@@ -285,6 +285,7 @@ def _on_free_scale(value: Array, error: Array, z: float, low: Array, high: Array
 def _bounds_of(domain: Any) -> tuple[Array, Array]:
     """Bounds of the entries of one parameter, in its shape."""
     low, high = np.full(domain.shape, -np.inf), np.full(domain.shape, np.inf)
+    domain = innermost(domain)
     if isinstance(domain, Interval):
         low[...], high[...] = domain.lower, domain.upper
     elif isinstance(domain, Simplex):

@@ -16,12 +16,12 @@ from jensen.core.domains import Domain
 from jensen.core.parameters import Parameters
 from jensen.errors import ContractError, InputError, NumericalFailure
 
-# What of a model is as true of it under constraints. Passes of many steps, and information about entries that do not
-# move, are not.
+# What of a model is as true of it under constraints; passes of many steps are not. Information is of the entries, and
+# the constrained domains restrict it.
 _SHARED = frozenset(
     {
         *("log_joint", "statistics_from", "row_loglik", "responsibilities", "labels", "sample", "assess", "faults"),
-        *("complete", "family", "n_components", "identified"),
+        *("complete", "family", "n_components", "identified", "information"),
     }
 )
 # Rounds of the optimiser in which Q must end up still.
