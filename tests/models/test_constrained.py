@@ -189,7 +189,7 @@ def test_labels_and_constraints_and_the_bound_go_together():
 def test_bursts_of_the_plain_model_are_not_taken():
     model, x, _, start = small_problem(12)
     constrained = Constrained(model, start, equal=["weights"])
-    assert not hasattr(constrained, "burst") and not hasattr(constrained, "information")
+    assert not hasattr(constrained, "burst")
     assert hasattr(constrained, "row_loglik") and constrained.n_components == 3
 
 
@@ -239,6 +239,39 @@ def test_values_are_put_back_where_parameters_separate():
     once = jensen.em(Separable(), tosses, start, fixed={"p": True}, stop=1e-12)
     slow = jensen.em(ThreeCoins(), tosses, start, fixed={"p": True}, stop=1e-12)
     assert once.objective == pytest.approx(slow.objective, abs=1e-9)
+
+
+class Normal(jensen.LatentModel):
+    """A normal law, whose variance depends on which mean it is taken about."""
+
+    domains = {"mean": Real(()), "variance": Positive(())}
+    astray = 0.0
+
+    def expect(self, params, block):
+        x, (m, v) = block.x[:, 0], (params["mean"], params["variance"])
+        loglik = -0.5 * (np.log(v) + (x - m) ** 2 / v).sum()
+        return jensen.Sums(weight=len(x), loglik=loglik, first=x.sum(), second=x @ x)
+
+    def maximize(self, params, s):
+        mean = s.first / s.weight
+        return {"mean": mean, "variance": (s.second / s.weight - mean**2) * np.exp(self.astray)}
+
+    def complete(self, params, s):
+        m, v = params["mean"], params["variance"]
+        return -0.5 * (s.weight * np.log(v) + (s.second - 2 * m * s.first + s.weight * m * m) / v)
+
+
+@pytest.mark.parametrize("astray", [0.0, 3.0, -200.0], ids=["as it is", "wrong", "far astray"])
+def test_an_m_step_that_forgets_what_is_held_is_put_right(astray):
+    model = Normal()
+    model.astray = astray
+    x = np.array([1.0, 2.0, 6.0])
+    constrained = Constrained(model, {"mean": 0.0, "variance": 5.0}, fixed={"mean": True})
+    params = constrained.parameters(mean=0.0, variance=5.0)
+    statistics = model.expect(params, Block({"x": x[:, None]}))
+    found = constrained.maximize(params, statistics)
+    assert constrained.complete(found, statistics) >= constrained.complete(params, statistics)
+    assert float(found["variance"]) == pytest.approx(41 / 3, rel=1e-8) and found["mean"] == 0.0
 
 
 # ------------------------------------------------------------------------------------------------ domains
