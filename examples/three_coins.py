@@ -17,6 +17,7 @@ def main() -> None:
         fit = jensen.em(jensen.models.ThreeCoins(), TOSSES, {"pi": pi, "p": p, "q": q})
         end = ", ".join(f"{name} = {float(value):.6f}" for name, value in fit.params.values.items())
         print(f"from pi = {pi}, p = {p}, q = {q}:  {end};  log-likelihood {fit.objective:.6f}")
+    print(f"\n{fit.diagnose()}\n\n{fit.standard_errors()}")
 
 
 if __name__ == "__main__":
