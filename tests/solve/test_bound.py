@@ -114,6 +114,12 @@ def test_models_of_the_user_need_complete_alone(name, model, data, start):
     assert fit.bound[1].gap > 1e-6
 
 
+def test_coins_may_have_weights():
+    weight = np.arange(10.0) / 3
+    fit = traced(ThreeCoins(), TOSSES, {"pi": 0.4, "p": 0.6, "q": 0.7}, sample_weight=weight)
+    assert all(abs(step.gap) < 1e-13 for step in fit.bound if step.kind == "E")
+
+
 def test_exact_solvers_take_no_further_pass():
     class Counted(ThreeCoins):
         passes = 0

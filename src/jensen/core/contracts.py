@@ -321,7 +321,11 @@ class Solver(Protocol[StateT]):
 
     @property
     def ascends(self) -> str:
-        """What never falls: ``"log-likelihood"`` (penalties included), ``"free energy"``, or ``""`` for nothing."""
+        """What never falls, penalties included; ``""`` for nothing.
+
+        ``"log-likelihood"``, ``"free energy"`` or ``"complete-data likelihood"``: it is the objective of the points. A
+        point whose gain is infinite begins anew, with another objective than the points before it.
+        """
         ...
 
     def init(self, params: Parameters) -> StateT:

@@ -37,6 +37,11 @@ class LatentModel(ABC):
         M-steps and exact scores rest on it.
     ``row_loglik(params, block) -> (n,)``
         log p(x_i) of each row: robust standard errors.
+    ``log_joint(params, block) -> (K, n)`` and ``statistics_from(params, block, responsibilities, bound)``
+        log p(x_i, z_i = k) where what is hidden is one of K, and the statistics under any shares (n, K), which are
+        already multiplied by the rows' weights: known labels, and the partial E-steps of `jensen.solvers`.
+    ``separable``
+        Names of parameters whose entries the M-step maximises each by itself, so that some can simply be held.
     ``sample(params, n, rng) -> rows``
         Draws: the parametric bootstrap.
     ``information(params, block) -> Information``
