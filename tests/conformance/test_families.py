@@ -34,8 +34,23 @@ def test_gaussian(shape, ridge, kernel, monkeypatch):
     assert set(FAMILY_CHECKS) - set(report.passed) <= {"burst"}
 
 
-class Broken(Gaussian):
-    """What every broken family below is made of."""
+class Damped(Gaussian):
+    """Goes half the way to the means, and then where the covariances are best: it climbs in many steps."""
+
+    half = 0.5
+
+    def maximize(self, params, statistics):
+        means = params["means"] + self.half * (statistics.centred()[0] - params["means"])
+        scatter = statistics.about(means).scatter
+        return {"means": means, "covariances": scatter / statistics.counts[:, None] + self.ridge}
+
+
+def test_an_m_step_may_climb_in_several_steps():
+    report = check_family(Damped(2, 2, "diag", np.array([0.1, 0.2])), X, params("diag"), skip=["burst"])
+    assert "maximize" in report.passed
+    # One that never arrives is found.
+    with pytest.raises(ConformanceError, match="still has a slope where the M-step ends"):
+        check_family(type("Stuck", (Damped,), {"half": 0.0})(2, 2, "diag"), X, params("diag"))
 
 
 def wrong_density(self, params, block):

@@ -120,13 +120,24 @@ def test_a_row_of_weight_w_is_w_rows():
 
 
 def test_weights_that_sum_to_no_whole_number_keep_their_sum():
-    x, weight = table(2, 40, 1, 2), np.linspace(0.1, 1.0, 40)
+    x, weight = table(2, 40, 1, 2), np.linspace(0.1, 1.02, 40)
+    assert weight.sum() % 1 > 0.1
     model = mixture(1, 1, "spherical")
     params = model.parameters(weights=[1.0], means=[[0.0]], covariances=[1.0])
     for kind in ("parametric", "nonparametric"):
         drawn = resampling(kind, model, params, ArraySource(x, weight))(np.random.default_rng(0))
         assert drawn.weight == pytest.approx(weight.sum())
     assert drawn.n_rows == 40
+
+
+def test_rows_are_drawn_in_proportion_to_their_weights():
+    weight = np.random.default_rng(0).integers(0, 4, 30).astype(float)
+    source = ArraySource(np.arange(30.0)[:, None], weight)
+    params = jensen.models.ThreeCoins().parameters(pi=0.5, p=0.5, q=0.5)
+    resample = resampling("nonparametric", None, params, source)
+    drawn = np.mean([resample(np.random.default_rng(i)).row_weight for i in range(3000)], axis=0)
+    # Each count is about Poisson: 3000 of them give a mean within 5 sqrt(w / 3000).
+    assert (np.abs(drawn - weight) <= 5 * np.sqrt(weight / 3000)).all()
 
 
 def test_weights_that_sum_to_1_are_refused():
