@@ -26,9 +26,7 @@ def blocks(text, language):
 
 
 PYTHON = [
-    pytest.param(code, id=f"{page.name}-{number}")
-    for page in PAGES
-    for number, code in enumerate(blocks(page.read_text(encoding="utf-8"), "python"))
+    pytest.param(code, id=page.name) for page in PAGES if (code := blocks(page.read_text(encoding="utf-8"), "python"))
 ]
 MODULES = [module.name for module in pkgutil.walk_packages(jensen.__path__, "jensen.") if "__main__" not in module.name]
 
@@ -40,10 +38,12 @@ def run(line):
     return done.stdout
 
 
-@pytest.mark.parametrize("code", PYTHON)
-def test_python_blocks_run(code, tmp_path, monkeypatch):
+@pytest.mark.parametrize("page", PYTHON)
+def test_python_blocks_run_one_after_another(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    exec(compile(code, "block", "exec"), {})
+    namespace = {}
+    for code in page:
+        exec(compile(code, "block", "exec"), namespace)
 
 
 def test_readme_has_python():
