@@ -368,6 +368,17 @@ def test_functions_of_the_parameters(faithful):
         found.standard_error_of("gap")
 
 
+def test_what_is_held_does_not_move():
+    model = mixture(2, 2, "full")
+    start = by_labels(model, FAITHFUL, FAITHFUL[:, 0] > 3)
+    fit = jensen.em(model, FAITHFUL, start, fixed={"means": [True, False], "weights": True})
+    found = fit.bootstrap(100, seed=0)
+    assert (found["weights"] == 0).all() and (found["means"][0] == 0).all()
+    np.testing.assert_allclose(found["means"][1], fit.standard_errors()["means"][1], rtol=0.3)
+    equal = jensen.em(model, FAITHFUL, start, equal=["covariances"]).bootstrap(20, seed=0)
+    np.testing.assert_array_equal(equal["covariances"][0], equal["covariances"][1])
+
+
 def test_it_prints_well(faithful):
     text = repr(faithful.bootstrap(50, seed=0))
     first, header, *rows = text.splitlines()

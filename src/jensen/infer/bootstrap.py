@@ -148,7 +148,7 @@ class Bootstrap:
         value = np.asarray(function(self.params), dtype=np.float64)
         told = str(getattr(function, "__name__", "function")) if name is None else name
         reason = self._refusal(function)
-        over = [np.asarray(function(_record(draw, self.params)), dtype=np.float64) for draw in self.draws]
+        over = [np.asarray(function(_record(draw, self.params)), dtype=np.float64) - value for draw in self.draws]
         errors = np.full(value.shape, np.nan) if reason else np.std(over, axis=0, ddof=1)
         if value.ndim == 0:
             return Estimate(told, float(value), float(errors), reason)
@@ -289,7 +289,8 @@ def _summarised(fit: Fit, refits: _Refits, n_draws: int, kind: BootstrapKind, se
         return LABELS_LOST if by_label is not None and by_label(function).any() else ""
 
     bad = np.array([name in refused for name in names])
-    covariance = np.atleast_2d(np.cov(draws.T))
+    # About the estimate first, so that what is held has a standard error of exactly 0.
+    covariance = np.atleast_2d(np.cov((draws - _flat(fit.params.values)).T))
     covariance[bad] = covariance[:, bad] = np.nan
     loud = _loud_notes(refits, n_draws, LABELS_LOST in refused.values())
     for note in loud:

@@ -148,6 +148,6 @@ def _parametric(model: Any, params: Parameters, source: Any, n: int, scale: floa
         values, times = np.unique(rows, return_counts=True)
         if 2 * len(values) > n:
             return ArraySource(rows, weight)
-        return ArraySource(values[:, None], scale * times)
+        return ArraySource(values[:, None], np.asarray(scale * times, dtype=np.float64))
 
     return draw
