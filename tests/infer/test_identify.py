@@ -76,6 +76,15 @@ def test_flat_directions_read_well():
     assert "and 3 more can move together" in many
 
 
+def test_each_direction_moves_few_entries():
+    start = {"pi": 0.4, "p": 0.6, "q": 0.7}
+    report = jensen.em(jensen.models.ThreeCoins(), TOSSES, start).identifiability()
+    first, second = (set(direction.entries) for direction in report.flat)
+    assert len(first) == len(second) == 2 and first - second and second - first
+    for direction in report.flat:
+        assert np.linalg.norm(list(direction.entries.values())) == pytest.approx(1.0)
+
+
 def test_spectrum_in_the_metric_of_the_complete_data():
     rng = np.random.default_rng(0)
     root, turn = rng.standard_normal((4, 4)), np.linalg.qr(rng.standard_normal((4, 4)))[0]
@@ -163,6 +172,8 @@ def test_coordinates_leave_out_what_cannot_move():
     edge = inside.replace(s=[0.4, 0.6, 0.0], p=[1.0, 0.5])
     there = Coordinates(edge)
     assert there.size == inside.n_free - 2 and there.held == ("s[2]", "p[0]")
+    near = inside.replace(s=[0.4, 0.6 - 1e-13, 1e-13], p=[1.0 - 1e-13, 0.5])
+    assert Coordinates(near).held == there.held
     moved = there.moved(np.full(there.size, 0.1))
     assert float(moved["s"][2]) == 0.0 and float(moved["p"][0]) == 1.0 and float(moved["p"][1]) > 0.5
     # What is left moves the shares that are left.

@@ -6,6 +6,7 @@ from examples import example
 from hypothesis import given
 from hypothesis import strategies as st
 from mixtures import table
+from scipy.linalg import block_diag
 
 import jensen
 from jensen.core.model import Checked
@@ -103,6 +104,18 @@ def test_one_gaussian_has_the_textbook_errors():
     fourth = float(((x - x.mean()) ** 4).mean())
     robust = fit.standard_errors("sandwich")
     assert float(robust["covariances"][0, 0, 0]) == pytest.approx(np.sqrt((fourth - s2**2) / n), rel=1e-9)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_sandwich_is_what_its_name_says(shape):
+    fit = fit_of(rows(11), shape)
+    errors = fit.standard_errors("sandwich")
+    found = fit.source.fold(fit.model.information, errors.params)
+    jacobian = block_diag(*[domain.jacobian(errors.params[name]) for name, domain in errors.params.domains.items()])
+    bread, meat = jacobian.T @ found.observed @ jacobian, jacobian.T @ found.outer @ jacobian
+    covariance = np.linalg.solve(bread, np.linalg.solve(bread, meat).T)
+    np.testing.assert_allclose(errors.free_covariance, covariance, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(errors.covariance, jacobian @ covariance @ jacobian.T, rtol=1e-6, atol=1e-9)
 
 
 def test_sandwich_by_row_loglik_agrees_with_scores():
