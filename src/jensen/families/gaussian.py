@@ -31,6 +31,7 @@ from jensen.core.information import ComponentDerivatives
 from jensen.core.parameters import Parameters
 from jensen.errors import InputError, NumericalFailure
 from jensen.families.derivatives import gaussian_derivatives
+from jensen.families.mstep import as_matrices, constrained_means, covariances_about
 from jensen.kernels.choose import (
     GaussianTrail,
     gaussian_burst,
@@ -41,7 +42,7 @@ from jensen.kernels.choose import (
     remembers,
 )
 from jensen.kernels.portable import Shape, gaussian_log_joint, weighted_moments
-from jensen.numerics.cholesky import log_diagonals, lower_factors, symmetric, triangular_inverses
+from jensen.numerics.cholesky import log_diagonals, lower_factors, triangular_inverses
 
 SHAPES: tuple[Shape, ...] = get_args(Shape)
 MCLUST_NAMES: Mapping[str, Shape] = {"VVV": "full", "EEE": "tied", "VVI": "diag", "VII": "spherical"}
@@ -239,19 +240,7 @@ class Gaussian:
             if found is not None:
                 return {"means": found[0], "covariances": found[1]}
         means, scatter = statistics.centred()
-        alive = counts > 0
-        safe = np.where(alive, counts, 1.0)
-        if self.shape == "tied":
-            total = counts.sum()
-            covariances = symmetric(scatter) / total + np.diag(self.ridge)
-            return {"means": means, "covariances": covariances}
-        if self.shape == "full":
-            covariances = symmetric(scatter) / safe[:, None, None] + np.diag(self.ridge)
-        elif self.shape == "diag":
-            covariances = scatter / safe[:, None] + self.ridge
-        else:
-            covariances = scatter / (safe * self.n_features) + self.ridge.mean()
-        covariances[~alive] = params["covariances"][~alive]
+        covariances = covariances_about(self.shape, counts, scatter, self.ridge, params["covariances"])
         return {"means": means, "covariances": covariances}
 
     def maximize_within(
@@ -265,53 +254,21 @@ class Gaussian:
         fixed, equal = constraints.fixed, constraints.equal
         held = fixed.get("means", np.zeros((self.n_components, self.n_features), dtype=bool))
         kept = fixed.get("covariances")
+        free, best, counts = not ("means" in equal or held.any()), statistics.centred()[0], statistics.counts
         coupled = "means" in equal or (held.any(axis=1) != held.all(axis=1)).any()
         for _ in range(_MAX_TURNS):
-            before, means = params["means"], self._means_within(params, statistics, held, "means" in equal)
-            covariances = self._covariances_about(params, statistics.about(means), "covariances" in equal)
+            before, means = params["means"], best
+            if not free:
+                white = as_matrices(self.shape, whiten(self.shape, params)[0], *best.shape)
+                means = constrained_means(best, counts, white, before, held, "means" in equal)
+            scatter, old = statistics.about(means).scatter, params["covariances"]
+            covariances = covariances_about(self.shape, counts, scatter, self.ridge, old, "covariances" in equal)
             if kept is not None:
-                covariances = np.where(kept, params["covariances"], covariances)
+                covariances = np.where(kept, old, covariances)
             params = params.replace(means=means, covariances=covariances)
             if not coupled or np.abs(means - before).max() <= _STILL * np.abs(means).max(initial=1e-300):
                 break
         return {"means": params["means"], "covariances": params["covariances"]}
-
-    def _means_within(self, params: Parameters, statistics: GaussianStatistics, held: AnyArray, equal: bool) -> Array:
-        """Means (K, d) that maximise Q at given covariances, with entries held (K, d), or all equal."""
-        best, counts = statistics.centred()[0], statistics.counts
-        if not (equal or held.any()):
-            return best
-        white = _matrices(self.shape, whiten(self.shape, params)[0], self.n_components, self.n_features)
-        if equal:
-            rows = np.sqrt(counts)[:, None, None] * white
-            sides = np.einsum("kij,kj->ki", rows, best)
-            common = np.linalg.lstsq(rows.reshape(-1, self.n_features), sides.ravel(), rcond=None)[0]
-            return np.tile(common, (self.n_components, 1))
-        means = np.where(held, params["means"], best)
-        for k in np.flatnonzero(held.any(axis=1) & ~held.all(axis=1)):
-            # Entries that are held away from the best pull on those that go with them.
-            pull = white[k][:, held[k]] @ (means[k] - best[k])[held[k]]
-            means[k, ~held[k]] -= np.linalg.lstsq(white[k][:, ~held[k]], pull, rcond=None)[0]
-        return means
-
-    def _covariances_about(self, params: Parameters, about: GaussianStatistics, equal: bool) -> Array:
-        """Covariances that maximise Q at the means about which moments were taken; equal ones pool their scatter."""
-        counts, scatter, d = about.counts, about.scatter, self.n_features
-        if self.shape == "tied":
-            return np.asarray(symmetric(scatter) / counts.sum() + np.diag(self.ridge))
-        if equal:
-            counts, scatter = np.full_like(counts, counts.sum()), np.broadcast_to(scatter.sum(axis=0), scatter.shape)
-        alive = counts > 0
-        shares = np.where(alive, counts, 1.0).reshape(-1, *(1,) * (scatter.ndim - 1))
-        if self.shape == "full":
-            covariances = symmetric(scatter) / shares + np.diag(self.ridge)
-        else:
-            # Rounding may carry a sum of squares below 0 by a hair.
-            scatter = np.maximum(scatter, 0.0)
-            covariances = scatter / shares + self.ridge if self.shape == "diag" else scatter / (shares * d)
-            covariances = covariances if self.shape == "diag" else covariances + self.ridge.mean()
-        covariances[~alive] = params["covariances"][~alive]
-        return np.asarray(covariances)
 
     def complete(self, params: Parameters, statistics: GaussianStatistics) -> float:
         """sum_k n_k (log f_k at its mean - tr(R Sigma_k^-1)/2) - tr(Sigma_k^-1 S_k)/2, S_k the scatter about mu_k."""
@@ -376,13 +333,6 @@ class Gaussian:
                 if ratio < NEARLY_SINGULAR
             ]
         return tuple(found)
-
-
-def _matrices(shape: Shape, whitening: Array, n_components: int, d: int) -> Array:
-    """Whitening factors of any shape as matrices (K, d, d)."""
-    if shape in ("full", "tied"):
-        return np.broadcast_to(whitening, (n_components, d, d))
-    return np.asarray(whitening.reshape(n_components, -1)[:, :, None] * np.eye(d))
 
 
 def clear_of(penalty: Array, times: float) -> bool:

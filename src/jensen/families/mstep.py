@@ -1,0 +1,90 @@
+"""The pieces of a Gaussian M-step in arrays: covariances about given means, and means under constraints."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from jensen.core.block import AnyArray, Array
+from jensen.kernels.portable import Shape
+from jensen.numerics.cholesky import symmetric
+
+
+def covariances_about(
+    shape: Shape, counts: Array, scatter: Array, ridge: Array, old: Array, equal: bool = False
+) -> Array:
+    """Covariances that maximise Q at the means about which a scatter was taken (Celeux & Govaert 1995, with R).
+
+    Parameters
+    ----------
+    shape : {"full", "tied", "diag", "spherical"}
+        Layout of the covariances.
+    counts : ndarray of shape (K,)
+        Expected weights of the components.
+    scatter : ndarray
+        About the means, in the layout of `shape`.
+    ridge : ndarray of shape (d,)
+        Diagonal of R, in squared units of the columns.
+    old : ndarray
+        Covariances that components without rows keep.
+    equal : bool, default=False
+        Whether all components share one covariance, from their scatter together.
+    """
+    if shape == "tied":
+        return np.asarray(symmetric(scatter) / counts.sum() + np.diag(ridge))
+    if equal:
+        counts, scatter = np.full_like(counts, counts.sum()), np.broadcast_to(scatter.sum(axis=0), scatter.shape)
+    alive = counts > 0
+    safe = np.where(alive, counts, 1.0)
+    if shape == "full":
+        covariances = symmetric(scatter) / safe[:, None, None] + np.diag(ridge)
+    else:
+        # Rounding may carry a sum of squares below 0 by a hair.
+        scatter = np.maximum(scatter, 0.0)
+        if shape == "diag":
+            covariances = scatter / safe[:, None] + ridge
+        else:
+            covariances = scatter / (safe * ridge.size) + ridge.mean()
+    covariances[~alive] = old[~alive]
+    return np.asarray(covariances)
+
+
+def constrained_means(
+    best: Array, counts: Array, whitening: Array, current: Array, held: AnyArray, equal: bool
+) -> Array:
+    """Means (K, d) that maximise Q at given covariances, with entries held or all rows equal.
+
+    Q falls by n_k |L_k^-1 (mu_k - best_k)|^2 / 2 on the way from the unconstrained maximiser: least squares.
+
+    Parameters
+    ----------
+    best : ndarray of shape (K, d)
+        The unconstrained maximiser, the weighted means.
+    counts : ndarray of shape (K,)
+        Expected weights of the components.
+    whitening : ndarray of shape (K, d, d)
+        L_k^-1.
+    current : ndarray of shape (K, d)
+        Where held entries are.
+    held : ndarray of shape (K, d) of bool
+        Which entries are held.
+    equal : bool
+        Whether all means are to be equal; then nothing is held.
+    """
+    if equal:
+        rows = np.sqrt(counts)[:, None, None] * whitening
+        sides = np.einsum("kij,kj->ki", rows, best)
+        common = np.linalg.lstsq(rows.reshape(-1, best.shape[1]), sides.ravel(), rcond=None)[0]
+        return np.tile(common, (len(best), 1))
+    means = np.where(held, current, best)
+    for k in np.flatnonzero(held.any(axis=1) & ~held.all(axis=1)):
+        # Entries that are held away from the best pull on those that go with them.
+        pull = whitening[k][:, held[k]] @ (means[k] - best[k])[held[k]]
+        means[k, ~held[k]] -= np.linalg.lstsq(whitening[k][:, ~held[k]], pull, rcond=None)[0]
+    return means
+
+
+def as_matrices(shape: Shape, whitening: Array, n_components: int, d: int) -> Array:
+    """Whitening factors of any shape as matrices (K, d, d)."""
+    if shape in ("full", "tied"):
+        return np.broadcast_to(whitening, (n_components, d, d))
+    return np.asarray(whitening.reshape(n_components, -1)[:, :, None] * np.eye(d))
