@@ -10,9 +10,10 @@
 
 from __future__ import annotations
 
+from jensen.solve.annealing import Annealed
 from jensen.solve.incremental import Incremental
 from jensen.solve.partial import Hard, Truncated
-from jensen.solve.stochastic import Annealed, Stochastic
+from jensen.solve.stochastic import Stochastic
 from jensen.solve.variants import Plain
 
 __all__ = ["Annealed", "Hard", "Incremental", "Plain", "Stochastic", "Truncated"]

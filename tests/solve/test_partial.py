@@ -16,8 +16,9 @@ from jensen.core.block import Block
 from jensen.core.status import Status
 from jensen.errors import ContractError, InputError
 from jensen.models import ThreeCoins
+from jensen.solve.annealing import tempered
 from jensen.solve.partial import exact, largest
-from jensen.solve.stochastic import drawn, tempered
+from jensen.solve.stochastic import drawn
 from jensen.solvers import Annealed, Hard, Incremental, Plain, Stochastic, Truncated
 
 VARIANTS = [Truncated(1), Truncated(2), Hard(), Stochastic(draws=10), Annealed(), Annealed(seed=None)]

@@ -38,6 +38,7 @@ class ThreeCoins(LatentModel):
     """
 
     domains: ClassVar[Mapping[str, Domain]] = {"pi": Interval(()), "p": Interval(()), "q": Interval(())}
+    separable: ClassVar[tuple[str, ...]] = ("pi", "p", "q")
     identified: ClassVar[Mapping[str, Callable[[Parameters], float]]] = {
         "pi*p + (1-pi)*q": lambda params: float(params["pi"] * params["p"] + (1 - params["pi"]) * params["q"])
     }
