@@ -152,3 +152,9 @@ def test_labels_beside_a_source_are_its_own_affair():
         jensen.em(model, RowsOnly(x), start, labels=labels)
     brought = jensen.em(Labelled(model), ArraySource(x, labels=labels), start)
     assert brought.objective == jensen.em(model, x, start, labels=labels).objective
+
+
+def test_a_source_with_labels_beside_it_keeps_its_blocks():
+    model, x, _, start = small_problem(14)
+    fit = jensen.em(model, ArraySource(x, block_rows=20), start, labels=some_labels(15, 60, 3), solver=Incremental())
+    assert fit.passes == 1 + fit.n_iter / 3

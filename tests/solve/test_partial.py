@@ -258,3 +258,16 @@ def test_a_joint_density_of_the_wrong_shape_is_told():
 def test_bad_settings_are_named(make, told):
     with pytest.raises(InputError, match=told):
         make()
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"solver": "incremental"}, "solver must be one of jensen.solvers"),
+        ({"solver": Hard}, "solver must be one of jensen.solvers"),
+        ({"solver": Hard(), "accelerate": "squarem"}, "accelerate='squarem' goes with EM alone"),
+    ],
+)
+def test_what_is_no_solver_is_told(settings, told):
+    with pytest.raises(InputError, match=told):
+        jensen.em(ThreeCoins(), TOSSES, {"pi": 0.4, "p": 0.6, "q": 0.7}, **settings)

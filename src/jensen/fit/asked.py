@@ -11,6 +11,7 @@ from jensen.core.parameters import Parameters
 from jensen.errors import InputError
 from jensen.models.constrained import Constrained
 from jensen.models.posterior import LABELS, ByParts, Labelled, checked_labels
+from jensen.solve.variants import Plain
 
 
 def with_labels(model: Any, source: Any, labels: Any) -> tuple[Any, Any]:
@@ -83,13 +84,29 @@ def by_parts(model: Any) -> Any:
     return ByParts(model)
 
 
-def check_traceable(variant: Any) -> None:
-    """Check that the bound can be traced: an extrapolation is neither an E-step nor an M-step.
+def chosen(solver: Any, accelerate: Any, trace_bound: bool) -> Any:
+    """The way to climb that a person asked for.
+
+    Parameters
+    ----------
+    solver : Variant or None
+        One of `jensen.solvers`; None for EM.
+    accelerate : str
+        How EM is accelerated; one that is asked for goes with EM alone.
+    trace_bound : bool
+        Whether half steps are looked at, which an extrapolation has not.
 
     Raises
     ------
     InputError
-        If steps are extrapolated.
+        If the solver is none, or these do not go together.
     """
-    if getattr(variant, "accelerate", "off") != "off":
+    if solver is None:
+        solver = Plain("off" if trace_bound and accelerate == "auto" else accelerate)
+    elif isinstance(solver, type) or not all(callable(getattr(solver, m, None)) for m in ("solver", "source")):
+        raise InputError(f"solver must be one of jensen.solvers, such as jensen.solvers.Incremental(), got {solver!r}")
+    elif accelerate not in ("auto", "off"):
+        raise InputError(f"accelerate={accelerate!r} goes with EM alone, not with a solver; got solver={solver!r}")
+    if trace_bound and getattr(solver, "accelerate", "off") != "off":
         raise InputError("trace_bound follows E- and M-steps: use accelerate='off', or a solver without extrapolation")
+    return solver

@@ -15,12 +15,12 @@ from jensen.core.parameters import Parameters
 from jensen.core.status import Status
 from jensen.data.anything import as_source
 from jensen.errors import ContractError, InputError, JensenWarning, NumericalFailure
-from jensen.fit.asked import by_parts, check_traceable, under_constraints, with_labels
+from jensen.fit.asked import by_parts, chosen, under_constraints, with_labels
 from jensen.fit.record import EndOfStart, Fit
 from jensen.solve.loop import Limits, run
 from jensen.solve.stopping import AitkenRule, AtRest
 from jensen.solve.tracing import TracedSolver
-from jensen.solve.variants import Plain, Variant
+from jensen.solve.variants import Variant
 
 DEFAULT_MAX_ITER = 10_000
 
@@ -99,7 +99,10 @@ def em(
         If it comes before the first point is known; later, the fit is returned with the status INTERRUPTED.
     """
     began = time.perf_counter()
-    model, source = with_labels(model, as_source(data, sample_weight), labels)
+    source = as_source(data, sample_weight)
+    # A source that the user brings has blocks of its own.
+    own_blocks = source is data
+    model, source = with_labels(model, source, labels)
     checked = Checked(model)
     starts = [checked.start(one) for one in (start if _are_several(start) else [start])]
     if not starts:
@@ -114,11 +117,8 @@ def em(
         raise InputError(f"observers must be a sequence of functions of one argument, got {observers!r}")
     if accelerate not in get_args(Accelerate):
         raise InputError(f"accelerate must be one of {', '.join(get_args(Accelerate))}, got {accelerate!r}")
-    variant = solver if solver is not None else Plain("off" if trace_bound and accelerate == "auto" else accelerate)
-    if trace_bound:
-        check_traceable(variant)
-    # A source that the user brings has blocks of its own.
-    cut = source if source is data else variant.source(source)
+    variant: Variant = chosen(solver, accelerate, trace_bound)
+    cut = source if own_blocks else variant.source(source)
     limits = Limits(int(max_iter), began + max_time)
 
     def told(info: Info) -> None:

@@ -210,8 +210,9 @@ class Incremental:
     """Incremental EM over blocks of rows (Neal & Hinton 1998); F never falls.
 
     The first pass takes all blocks; then each block's E-step is followed by an M-step. Where EM is slow and blocks are
-    alike, it takes fewer passes. It suits any model that declares ``complete``. An iteration is an M-step, of which a
-    sweep over the data has as many as there are blocks; rules judge whole sweeps.
+    alike, it comes near the end in little more than half the passes; each of them runs on one thread. It suits any
+    model that declares ``complete``. An iteration is an M-step, of which a sweep over the data has as many as there are
+    blocks; rules judge whole sweeps.
 
     Attributes
     ----------
