@@ -11,6 +11,7 @@ import numpy as np
 from jensen.core.block import Array, Block
 from jensen.core.model import Checked
 from jensen.core.parameters import Parameters
+from jensen.data.pool import single_threaded_blas
 from jensen.errors import InputError
 from jensen.infer.coordinates import Coordinates
 from jensen.infer.differences import first_derivative
@@ -57,7 +58,9 @@ class Analysis:
     @cached_property
     def rest(self) -> Rest:
         """The point of zero score, and the spectrum of the information there."""
-        return to_rest(self.way, self.params)
+        # Matrices here are small: many threads on them cost more than they save.
+        with single_threaded_blas():
+            return to_rest(self.way, self.params)
 
     @property
     def known(self) -> Spectrum:

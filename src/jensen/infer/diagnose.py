@@ -154,12 +154,12 @@ def diagnose(analysis: Analysis, account: Account) -> Diagnosis:
             findings += _rate(rate, report)
             findings += _identified(report)
             findings += _boundary(report)
+    grave = (*account.faults, *near_degenerate(analysis.model, analysis.params))
     # Where the model has named components that rest on few rows, their shares need not be named again.
-    weight = np.inf if account.faults else account.weight
-    faults = (*account.faults, *near_degenerate(analysis.model, analysis.params, weight))
+    faults = grave if account.faults else (*grave, *tiny_shares(analysis.params, account.weight))
     if faults:
         told = "; ".join(faults[:_TOLD]) + (f"; and {len(faults) - _TOLD} more" if len(faults) > _TOLD else "")
-        findings.append(Finding("components", f"{told[:1].upper()}{told[1:]}. {account.advice}.", True))
+        findings.append(Finding("components", f"{told[:1].upper()}{told[1:]}. {account.advice}.", bool(grave)))
     return Diagnosis(tuple(findings), report, rate, to_gain)
 
 
@@ -254,16 +254,22 @@ def _boundary(report: Identifiability) -> Iterator[Finding]:
         )
 
 
-def near_degenerate(model: Any, params: Parameters, weight: float) -> tuple[str, ...]:
-    """Tiny shares of a weight of rows, near-singular matrices and coinciding components, each in a clause."""
+def tiny_shares(params: Parameters, weight: float) -> tuple[str, ...]:
+    """Shares of a simplex that stand for few of the rows' weight, each in a clause."""
+    return tuple(
+        f"{name}[{k}] stands for only {params[name][k] * weight:.2g} rows"
+        for name, domain in params.domains.items()
+        if isinstance(domain, Simplex)
+        for k in np.flatnonzero(params[name] * weight < min(_FEW_ROWS, 0.5 * weight / domain.n_shares))
+    )
+
+
+def near_degenerate(model: Any, params: Parameters) -> tuple[str, ...]:
+    """Near-singular matrices and coinciding components, each in a clause."""
     found = list[str]()
     for name, domain in params.domains.items():
-        value = params[name]
-        if isinstance(domain, Simplex):
-            tiny = np.flatnonzero(value * weight < min(_FEW_ROWS, 0.5 * weight / domain.n_shares))
-            found += [f"{name}[{k}] stands for only {value[k] * weight:.2g} rows" for k in tiny]
-        elif isinstance(domain, PositiveDefinite):
-            found += _near_singular(name, value)
+        if isinstance(domain, PositiveDefinite):
+            found += _near_singular(name, params[name])
     family = getattr(model, "family", None)
     groups: Sequence[tuple[int, ...]] = (
         coinciding_components(family.shape, params) if isinstance(family, Gaussian) else _coinciding(params)

@@ -73,7 +73,7 @@ def _part(family: Any, params: Parameters, log_weights: Array, block: Block, siz
         weighted = row_weight * shares[k]
         expected = curvature(weighted)
         complete[np.ix_(at, at)] += expected
-        observed[np.ix_(at, at)] += expected - (scores * weighted[:, None]).T @ scores
+        observed[np.ix_(at, at)] += expected - _gram(scores, weighted)
         cross = (row_weight * ratios[k]) @ scores
         observed[k, at] -= cross
         observed[at, k] -= cross
@@ -81,9 +81,14 @@ def _part(family: Any, params: Parameters, log_weights: Array, block: Block, siz
         used[at] = True
     # Entries that nobody names, such as upper triangles, would cost as much as the others.
     narrow = row_scores[:, used]
-    weighted_scores = narrow * row_weight[:, None]
     score, outer = np.zeros(size), np.zeros((size, size))
-    score[used] = weighted_scores.sum(axis=0)
-    outer[np.ix_(used, used)] = weighted_scores.T @ narrow
+    score[used] = row_weight @ narrow
+    outer[np.ix_(used, used)] = _gram(narrow, row_weight)
     observed += outer
     return Information(float(row_weight @ loglik), score, observed, complete, outer)
+
+
+def _gram(rows: Array, weight: Array) -> Array:
+    """Sum of w r r' over rows (n, q); of one matrix with itself, NumPy computes a triangle alone."""
+    scaled = rows * np.sqrt(weight)[:, None]
+    return np.asarray(scaled.T @ scaled)
