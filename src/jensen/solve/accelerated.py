@@ -8,18 +8,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jensen.core.block import Array
-from jensen.core.contracts import Info, Point, Request, Source
+from jensen.core.block import Array, Block
+from jensen.core.contracts import Expect, Info, Point, Request, Source
 from jensen.core.parameters import Parameters
 from jensen.solve.em import Evaluated, largest_step, maximized
 from jensen.solve.extrapolation import Image, Method, slowest_rate, units
 
 # Differences below this share of the objective are rounding.
 _NOISE = 8.0 * np.finfo(np.float64).eps
+# What is left of the slack after each extrapolation.
+_SLACK_LEFT = 0.95
 # A point outside its domain is drawn back towards the plain one so often before it is given up.
 _MAX_HALVINGS = 5
-# Images that make the units of the coordinates, and those from which the rate is estimated.
-_REMEMBERED, _RECENT = 12, 12
+# Images that make the units of the coordinates.
+_REMEMBERED = 12
 
 
 class _Next:
@@ -94,12 +96,20 @@ class Accelerated:
         Whether to measure the steps in free coordinates, for rules that look at them.
     promise : str, default="log-likelihood"
         What the plain steps never lower, and so the run does not either; empty for nothing.
+    slack : float, default=0.0
+        By what share of the objective an extrapolation may lower it nevertheless, less with every one that is tried,
+        as Henderson & Varadhan (2019) relax their guard: where the objective is but the length of a step, a leap that
+        goes far often ends a little off the path.
+    plain_first : int, default=5
+        Plain steps before the first extrapolation: the first ones go far and bend, and leaps there go astray.
     """
 
     model: Any
     method: Method
     measured: bool = False
     promise: str = "log-likelihood"
+    slack: float = 0.0
+    plain_first: int = 5
 
     @property
     def ascends(self) -> str:
@@ -120,7 +130,7 @@ class Accelerated:
         if state.point is None or state.following is None:
             return Request(self.model.stages[0].expect, state.start)
         if state.proposal is not None:
-            return Request(self.model.stages[0].expect, state.proposal)
+            return Request(_quiet(self.model.stages[0].expect), state.proposal)
         turn = (state.point.iteration + 1) % self.n_stages
         return Request(self.model.stages[turn].expect, state.following.plain)
 
@@ -163,10 +173,14 @@ class Accelerated:
         assert point is not None
         gain = reached.objective - point.objective
         noise = _NOISE * max(abs(point.objective), 1.0)
-        if gain >= -noise:
+        lowest = -noise
+        if self.slack:
+            lowest = min(lowest, -self.slack * _SLACK_LEFT**state.tried * abs(point.objective))
+        if gain >= lowest:
             following = _Next(self, reached, reached.params.to_free())
             # Where gains drown in rounding, the residuals say what is better.
-            if following.plain.is_finite and (gain > noise or self._is_calmer(following.image, state.images[-1])):
+            better = abs(gain) > noise or self._is_calmer(following.image, state.images[-1])
+            if better and following.plain.is_finite:
                 state = state._replace(
                     point=reached,
                     following=following,
@@ -210,7 +224,7 @@ class Accelerated:
         """What the next gain would be of this one: gains are quadratic in steps near a maximum."""
         if self.n_stages > 1 and not 0.0 < gain <= turn:
             return None
-        ratio = slowest_rate(state.images[-_RECENT:], units(state.images)) ** 2
+        ratio = slowest_rate(state.images, units(state.images)) ** 2
         if self.n_stages == 1 or ratio >= 1.0:
             return ratio
         # The gain is that of the last stage alone: the ratio that leaves to come what the whole turn's gain does.
@@ -233,13 +247,24 @@ class Accelerated:
         state = self._seen(state)
         following = state.following
         assert following is not None
-        if following.image is None:
+        if following.image is None or following.point.iteration < self.plain_first:
             return state
         window = min(state.usable, self.method.window(following.image.x.size))
         wanted = self.method.propose(state.images[-window:], units(state.images))
         if wanted is None:
             return state
         return state._replace(proposal=inside(following.plain, following.image.fx, wanted))
+
+
+def _quiet(expect: Expect) -> Expect:
+    """The E-step without warnings of overflow and the like: far out they are to be expected, and are refused."""
+
+    def quiet(params: Parameters, block: Block) -> Any:
+        # Here, since it may run in another thread, which has its own settings.
+        with np.errstate(all="ignore"):
+            return expect(params, block)
+
+    return quiet
 
 
 def inside(plain: Parameters, here: Array, wanted: Array) -> Parameters | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -18,6 +17,8 @@ from jensen.core.block import Array
 
 # Directions below this share of the strongest one tell more of the map's curvature than of where it is going.
 _RANK = 1e-4
+# Secants that tell the rate.
+_SECANTS = 5
 # By how much the steplength of SQUAREM may still grow from one plain step to the next.
 _SETTLED = 1.02
 # What a residual counts for in the unit of its coordinate after each further image.
@@ -63,7 +64,7 @@ class Method(Protocol):
 
 @dataclass(frozen=True)
 class Squarem:
-    """Squared extrapolation (Varadhan & Roland 2008), steplength S3 of their section 6.
+    """Squared extrapolation (Varadhan & Roland 2008), with their steplength S3.
 
     With r = F(x) - x and v = F(F(x)) - 2 F(x) + x the point is x + 2 a r + a^2 v, where a = |r| / |v|, at least 1,
     which is the plain step. It needs two plain steps in a row, and no memory beyond.
@@ -110,7 +111,7 @@ class Anderson:
     Attributes
     ----------
     memory : int, default=10
-        Differences at most; never more than half the coordinates, rounded up, as in DAAREM.
+        Differences at most; never more than there are coordinates.
     """
 
     memory: int = 10
@@ -119,7 +120,7 @@ class Anderson:
 
     def window(self, n_free: int) -> int:
         """The differences, and the present image."""
-        return min(self.memory, max(1, -(-n_free // 2))) + 1
+        return min(self.memory, n_free) + 1
 
     def propose(self, images: Sequence[Image], unit: Array) -> Array | None:
         """The least-squares combination of the images."""
@@ -134,7 +135,7 @@ class Anderson:
 
 @dataclass(frozen=True)
 class QuasiNewton:
-    """Quasi-Newton steps from secant pairs (Zhou, Alexander & Lange 2011, section 2).
+    """Quasi-Newton steps from secant pairs (Zhou, Alexander & Lange 2011).
 
     With u_i = x_i+1 - x_i and v_i = F(x_i+1) - F(x_i) as columns of U and V, the map's derivative M is the least one
     with M U = V, and Newton's step for F(x) - x = 0 is F(x) + V (U'U - U'V)^-1 U' (F(x) - x).
@@ -155,33 +156,25 @@ class QuasiNewton:
 
     def propose(self, images: Sequence[Image], unit: Array) -> Array | None:
         """Newton's step with the least derivative that explains the images."""
-        if len(images) < 2:
+        secants = _secants(images, unit)
+        # A map that expands is leaving a saddle: Newton's step would lead back to it.
+        if secants is None or _largest_rate(secants) >= 1.0:
             return None
         scale, here = _scale(unit), images[-1]
-        u = np.diff([image.x for image in images], axis=0).T * scale[:, None]
-        v = np.diff([image.fx for image in images], axis=0).T
-        unit = np.linalg.norm(u, axis=0)
-        if not (unit > 0.0).all():
-            return None
-        u, v = u / unit, v / unit
-        shares = _least_squares(u.T @ (u - v * scale[:, None]), u.T @ (here.residual * scale))
-        return None if shares is None else np.asarray(here.fx + v @ shares)
+        u, v = secants
+        shares = _least_squares(u.T @ (u - v), u.T @ (here.residual * scale))
+        return None if shares is None else np.asarray(here.fx + (v @ shares) * unit)
 
 
 def slowest_rate(images: Sequence[Image], unit: Array) -> float:
-    """The largest share of a difference between consecutive images that the map left over; 0 for fewer than two.
+    """The rate of the slowest direction among the last images; 1 or more where the map expands, 0 for one image.
 
-    It is the largest Rayleigh quotient of the map's derivative in the directions that were taken. Leaps go along the
-    slow directions: they tell the rate at which EM converges better than plain steps do right after a leap, when what
-    is slow has just been taken away.
+    It is the largest eigenvalue of the map's derivative within the secants. Leaps go along the slow directions: they
+    tell the rate at which EM converges better than plain steps do right after a leap, when what is slow has just been
+    taken away; and they tell a saddle, where gains may be as small as at a maximum.
     """
-    scale, largest = _scale(unit), 0.0
-    for one, two in pairwise(images):
-        moved = scale * (two.x - one.x)
-        square = float(moved @ moved)
-        if square > 0.0:
-            largest = max(largest, float(moved @ (scale * (two.fx - one.fx))) / square)
-    return largest
+    secants = _secants(images[-_SECANTS - 1 :], unit)
+    return 0.0 if secants is None else max(0.0, _largest_rate(secants))
 
 
 def units(images: Sequence[Image]) -> Array:
@@ -199,6 +192,30 @@ def units(images: Sequence[Image]) -> Array:
 def _scale(unit: Array) -> Array:
     """One over the unit of each coordinate (p,); 0 for what never moves."""
     return np.divide(1.0, unit, out=np.zeros_like(unit), where=unit > 0.0)
+
+
+def _secants(images: Sequence[Image], unit: Array) -> tuple[Array, Array] | None:
+    """Differences of consecutive points, of unit length, and of their images, both (p, q); None if there are none."""
+    if len(images) < 2:
+        return None
+    scale = _scale(unit)
+    u = np.diff([image.x for image in images], axis=0).T * scale[:, None]
+    v = np.diff([image.fx for image in images], axis=0).T * scale[:, None]
+    lengths = np.linalg.norm(u, axis=0)
+    moved = lengths > 0.0
+    if not moved.any() or not (np.isfinite(u).all() and np.isfinite(v).all()):
+        return None
+    return u[:, moved] / lengths[moved], v[:, moved] / lengths[moved]
+
+
+def _largest_rate(secants: tuple[Array, Array]) -> float:
+    """The largest real part of an eigenvalue of the map's derivative within the span of the secants."""
+    u, v = secants
+    try:
+        within = np.linalg.lstsq(u, v, rcond=_RANK)[0]
+        return float(np.linalg.eigvals(within).real.max())
+    except np.linalg.LinAlgError:
+        return 1.0
 
 
 def _least_squares(matrix: Array, target: Array) -> Array | None:
