@@ -13,6 +13,10 @@ from jensen.core.status import Status
 
 # Gains below this share of the objective are rounding; several sums of n terms stand behind each objective.
 _NOISE = 4.0 * np.finfo(np.float64).eps
+# Steps below this share of a coordinate are rounding of the E- and M-step.
+_NO_STEP = 1e-14
+# Steps below this share of the tolerance that do not fall any more are rounding as well, of larger sums.
+_SHARE_OF_TOL = 1e-2
 # Plain pairs between extrapolations whose ratios a rule remembers.
 _REMEMBERED = 5
 
@@ -90,26 +94,47 @@ class AitkenRule:
 
 @dataclass
 class AtRest:
-    """Stop when EM no longer moves the parameters: for what needs a score of zero, such as standard errors.
+    """Stop when the parameters are where EM would leave them: for what needs a score of zero, such as standard errors.
 
     The objective is flat where the score is zero: by itself it says no more of the parameters than half their digits.
+    With the last step s and the ratio a to the step before, the steps to come sum to s a / (1 - a); as with gains, it
+    is the largest of the last few ratios that counts.
 
     Attributes
     ----------
-    tol : float
-        Largest change of a free coordinate in a plain EM step, twice running; free coordinates are logarithms, logits
-        and the like, so that no scale enters.
+    tol : float, default=1e-10
+        How far a free coordinate may still be from rest, twice running, as a share of its size where that is above 1;
+        free coordinates are logarithms, logits and the like. Positive.
     """
 
     tol: float = 1e-10
     _still: int = field(default=0, repr=False)
+    _drowned: int = field(default=0, repr=False)
+    _last_step: float = field(default=0.0, repr=False)
+    _ratios: tuple[float, ...] = field(default=(), repr=False)
 
     def update(self, info: Info) -> Status | None:
         """A status to stop with, or None."""
         if info.step is None:
             return None
-        self._still = self._still + 1 if info.step <= self.tol else 0
-        return Status.CONVERGED if self._still >= 2 else None
+        ratio = math.sqrt(info.ratio) if info.ratio is not None else self._ratio_to_last(info.step)
+        self._last_step = info.step
+        if info.step == 0.0:
+            ratio = 0.0
+        if ratio is not None:
+            self._ratios = (*self._ratios, ratio)[-_REMEMBERED:]
+        largest = max(self._ratios, default=math.inf)
+        # Steps within rounding are none, and their ratios are anything, also above 1.
+        noise = _NO_STEP if largest < 1.0 else max(_NO_STEP, _SHARE_OF_TOL * self.tol)
+        self._drowned = self._drowned + 1 if info.step <= noise else 0
+        to_come = info.step * largest / (1.0 - largest) if largest < 1.0 else math.inf
+        self._still = self._still + 1 if max(to_come, info.step) <= self.tol else 0
+        if self._still >= 2:
+            return Status.CONVERGED
+        return Status.ROUNDING_LIMIT if self._drowned >= 2 else None
+
+    def _ratio_to_last(self, step: float) -> float | None:
+        return step / self._last_step if self._last_step > 0.0 else None
 
 
 @dataclass(frozen=True)
