@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from jensen import testing as testing
     from jensen.config import show_config as show_config
     from jensen.core import domains as domains
+    from jensen.core.information import Information as Information
     from jensen.core.model import LatentModel as LatentModel
     from jensen.core.sums import Sums as Sums
     from jensen.data.pool import threads as threads
@@ -30,11 +31,13 @@ if TYPE_CHECKING:
     from jensen.estimators import load as load
     from jensen.estimators import save as save
     from jensen.fit.em import em as em
+    from jensen.fit.fixed_point import fixed_point as fixed_point
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
     "GaussianMixture",
+    "Information",
     "JensenError",
     "JensenWarning",
     "LatentModel",
@@ -44,6 +47,7 @@ __all__ = [
     "domains",
     "em",
     "families",
+    "fixed_point",
     "load",
     "models",
     "save",
@@ -56,11 +60,13 @@ __all__ = [
 # Public name -> the module that holds it.
 _HOME = {
     "GaussianMixture": "jensen.estimators",
+    "Information": "jensen.core.information",
     "JensenError": "jensen.errors",
     "JensenWarning": "jensen.errors",
     "LatentModel": "jensen.core.model",
     "Sums": "jensen.core.sums",
     "em": "jensen.fit.em",
+    "fixed_point": "jensen.fit.fixed_point",
     "load": "jensen.estimators",
     "save": "jensen.estimators",
     "show_config": "jensen.config",

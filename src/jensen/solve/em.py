@@ -84,16 +84,19 @@ class EM:
         The model's way to take many steps at once on one block.
     measured : bool
         Whether to measure the steps in free coordinates, for rules that look at them.
+    promise : str, default="log-likelihood"
+        What the steps never lower; empty for a map that is no EM.
     """
 
     model: Model
     burst: Burst | None = None
     measured: bool = False
+    promise: str = "log-likelihood"
 
     @property
     def ascends(self) -> str:
         """EM never lowers the objective (Dempster, Laird & Rubin 1977, theorem 1)."""
-        return "log-likelihood"
+        return self.promise
 
     def init(self, params: Parameters) -> EMState:
         """The state at the start, before anything is evaluated."""
