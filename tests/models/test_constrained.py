@@ -1,5 +1,8 @@
 """Held and equal parameters: the M-step is exact among those that satisfy the constraints, and Q never falls."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from climbs import climb, falls, small_problem
@@ -191,6 +194,19 @@ def test_bursts_of_the_plain_model_are_not_taken():
     constrained = Constrained(model, start, equal=["weights"])
     assert not hasattr(constrained, "burst")
     assert hasattr(constrained, "row_loglik") and constrained.n_components == 3
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))], ids=["copy", "pickle"]
+)
+def test_wrapped_models_can_be_copied(copied):
+    model, x, _, start = small_problem(16)
+    constrained = Constrained(Labelled(model), start, fixed={"means": [True, False, False]})
+    params = constrained.parameters(**start.values)
+    block = Block({"x": x, "labels": np.full(60, -1)})
+    again = copied(constrained)
+    assert again.expect(params, block).loglik == constrained.expect(params, block).loglik
+    assert again.parameters(**start.values).n_free == params.n_free
 
 
 # ------------------------------------------------------------------------------------------------ models of the user

@@ -19,7 +19,7 @@ from jensen.core.contracts import Stage
 from jensen.core.model import Checked
 from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
-from jensen.errors import ContractError, InputError
+from jensen.errors import ContractError, InputError, NumericalFailure
 from jensen.solve.em import EM
 from jensen.solve.incremental import IncrementalEM, MergeTree
 from jensen.solve.loop import Limits, run
@@ -221,6 +221,29 @@ def test_a_source_brings_its_own_blocks():
     assert fit.passes * 9 == pytest.approx(fit.n_iter + 9)
     # With an array, the fit keeps the rows in the order in which they came.
     np.testing.assert_array_equal(jensen.em(model, x, start, solver=Incremental()).source.x, x)
+
+
+def test_an_interrupt_or_a_failure_within_a_sweep_keeps_the_last_point():
+    class Ends(jensen.models.ThreeCoins):
+        calls, error = 0, KeyboardInterrupt()
+
+        def expect(self, params, block):
+            self.calls += 1
+            if self.calls == 9:
+                raise self.error
+            return super().expect(params, block)
+
+        def __setattr__(self, name, value):
+            object.__setattr__(self, name, value)
+
+    for error, status in ((KeyboardInterrupt(), Status.INTERRUPTED), (NumericalFailure("gone"), Status.DEGENERATE)):
+        model = Ends()
+        model.error = error
+        with pytest.warns(jensen.JensenWarning):
+            # Four blocks at the start, and four more steps.
+            fit = jensen.em(model, [1, 1, 0, 1] * 3, {"pi": 0.4, "p": 0.6, "q": 0.1}, solver=Incremental(4), stop=0.0)
+        assert fit.status is status and fit.n_iter == 4 and fit.passes == 2
+        assert fit.objective == fit.trace[-1] and len(fit.trace) == 5
 
 
 def test_steps_of_sweeps_are_measured_for_rules_that_look_at_them():

@@ -8,15 +8,17 @@ from climbs import climb, falls, small_mixtures, small_problem
 from examples import example
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mixtures import table
+from mixtures import NeverStop, table
 from scipy.special import logsumexp
 
 import jensen
 from jensen.core.block import Block
 from jensen.core.status import Status
+from jensen.data.arrays import ArraySource
 from jensen.errors import ContractError, InputError
 from jensen.models import ThreeCoins
 from jensen.solve.annealing import tempered
+from jensen.solve.loop import Limits, run
 from jensen.solve.partial import exact, largest
 from jensen.solve.stochastic import drawn
 from jensen.solvers import Annealed, Hard, Incremental, Plain, Stochastic, Truncated
@@ -164,6 +166,17 @@ def test_a_draw_without_a_density_is_drawn_again():
     result, infos = climb(Stochastic(seed=3, draws=300), model, x, start, max_iter=280)
     assert result.status is Status.OUT_OF_ITERATIONS
     assert result.passes > len(infos) and np.isfinite(result.objective)
+
+
+@pytest.mark.parametrize("variant", [Stochastic(draws=8), Annealed(), Truncated(2)], ids=repr)
+def test_threads_change_no_bit(threads, variant):
+    model, x, _, start = small_problem(9, n=400)
+    traces = []
+    for n_threads in (1, 4):
+        threads(n_threads)
+        source = ArraySource(x, block_rows=37)
+        traces.append(run(variant.solver(model, None), source, start, NeverStop(), Limits(max_iter=20)).trace)
+    assert traces[0] == traces[1]
 
 
 # ------------------------------------------------------------------------------------------------ annealing
