@@ -81,3 +81,11 @@ def test_constraints(constraints):
     model = Constrained(mixture(2, 2, "full"), start, **constraints)
     report = check_model(model, X, model.parameters(**start), sample_weight=WEIGHT)
     assert set(report.skipped) == {"permuted"}
+
+
+def test_a_likelihood_without_bound_is_no_fault_of_the_m_step():
+    """Without a ridge a component collapses onto two equal rows."""
+    rows = np.concatenate([np.random.default_rng(0).standard_normal(20), [9.0, 9.0]])
+    start = {"weights": [0.9, 0.1], "means": [[0.0], [8.0]], "covariances": [[1.0], [4.0]]}
+    report = check_model(mixture(2, 1, "diag"), rows, start)
+    assert "no bound" in report.skipped["fixed point"] and "ascent" in report.passed

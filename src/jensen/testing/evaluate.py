@@ -20,9 +20,14 @@ from jensen.testing.scores import free_names
 
 # Sums over other blocks agree to this share; random points are this many.
 ROUNDING = 1e-8
+_NO_DENSITY = (NumericalFailure, np.linalg.LinAlgError, FloatingPointError)
 _POINTS = 3
 # Derivatives per unit of weight, in units of one row's standard deviations.
 _FLAT = 1e-5
+
+
+class Outside(ConformanceError):
+    """An M-step left a domain."""
 
 
 class Evaluated:
@@ -56,7 +61,7 @@ class Evaluated:
             return self.objective(params, self.folded(self.rows, params))
         except ConformanceError as error:
             # Random points may lie outside the region where a density exists: that is no fault.
-            if isinstance(error.__cause__, NumericalFailure | np.linalg.LinAlgError | FloatingPointError):
+            if isinstance(error.__cause__, _NO_DENSITY):
                 return math.nan
             raise
 
@@ -74,7 +79,7 @@ class Evaluated:
     def step(self, params: Parameters, number: int) -> Parameters:
         """One E- and M-step of the stage whose turn it is; a guarded one halved until Q does not fall."""
         stage = self.model.stages[number % len(self.model.stages)]
-        statistics = self.rows.fold(stage.expect, params)
+        statistics = self.suite.call("expect", self.rows.fold, stage.expect, params)
         found: Parameters = self.suite.call("maximize", stage.maximize, params, statistics)
         self.inside(found)
         if not stage.guarded:
@@ -87,13 +92,27 @@ class Evaluated:
                 return trial
         raise self.suite.blame("maximize", "a guarded step lowers complete however often it is halved")
 
+    def follow(self, params: Parameters, number: int) -> Parameters | None:
+        """One step on a way of several, or None where it leads beyond the density.
+
+        A likelihood without bound may pull EM there, which is no fault of the M-step; but its first step is checked.
+        """
+        try:
+            found = self.step(params, number)
+        except ConformanceError as error:
+            if number == 0 or not (isinstance(error, Outside) or isinstance(error.__cause__, _NO_DENSITY)):
+                raise
+            return None
+        return found
+
     def points(self) -> list[Parameters]:
         """The parameters given, and random ones around them where the objective is finite."""
         if self._points is None:
             found = [self.start]
             for _ in range(10 * _POINTS):
                 trial = moved(self.start, self.unit, self.rng)
-                if len(found) <= _POINTS and trial.is_finite and math.isfinite(self.value(trial)):
+                sound = trial.is_finite and math.isfinite(self.value(trial))
+                if len(found) <= _POINTS and sound and self.follow(trial, 1) is not None:
                     found.append(trial)
             self._points = found
         return self._points
@@ -108,8 +127,9 @@ class Evaluated:
         for name, domain in params.domains.items():
             fault = domain.check(params[name]) if np.isfinite(params[name]).all() else "it is not finite"
             if fault is not None:
-                raise self.suite.blame(
-                    "maximize", f"returned '{name}' = {shown(params[name])} outside its domain: {fault}"
+                raise Outside(
+                    f"{self.suite.name}.maximize",
+                    f"returned '{name}' = {shown(params[name])} outside its domain: {fault}",
                 )
 
     def flat(self, method: str, slope: Array, error: Array, fault: str) -> None:

@@ -242,8 +242,11 @@ class _Checks(Evaluated):
         for params in self.points():
             before = self.value(params)
             for number in range(_STEPS * len(self.model.stages)):
-                params = self.step(params, number)
-                after = self.value(params)
+                found = self.follow(params, number)
+                after = math.nan if found is None else self.value(found)
+                if found is None or (number > 0 and math.isnan(after)):
+                    break
+                params = found
                 if not after >= before - _FALL * max(abs(before), self.total, 1.0):
                     raise self.suite.blame(
                         "maximize",
@@ -273,7 +276,10 @@ class _Checks(Evaluated):
         for number in range(_MANY_STEPS):
             here = params.to_free()
             for stage in range(stages):
-                params = self.step(params, stage)
+                found = self.follow(params, number * stages + stage)
+                if found is None:
+                    return "EM leaves the region where the density exists: its likelihood may have no bound"
+                params = found
             last = float(np.abs((params.to_free() - here) / self.unit).max())
             first = first if number else last
             if last <= 1e-9:
