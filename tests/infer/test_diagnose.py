@@ -95,6 +95,11 @@ def test_models_of_ones_own_are_compared_by_their_shares():
     assert near_degenerate(Own(), params) == ("components 0, 2 coincide",)
 
 
+def test_shares_that_are_no_components_are_left_alone():
+    told = jensen.em(example("blood_groups").BloodGroups(), [[186, 38, 13, 284]], {"alleles": [0.3, 0.2, 0.5]})
+    assert "rows" not in str(told.diagnose()) and told.diagnose().is_sound
+
+
 def test_what_cannot_be_computed_is_said():
     class Many(jensen.LatentModel):
         domains = {"m": jensen.domains.Real((20,))}

@@ -180,6 +180,19 @@ class Fit:
         InputError
             If there are more free parameters than the model's way of finding the information bears, or the sandwich
             lacks the rows' scores.
+        NumericalFailure
+            If some row has next to no density at the parameters.
+
+        Examples
+        --------
+        The heads of the three coins of which pi and q are known:
+
+        >>> import jensen
+        >>> start = {"pi": 0.5, "p": 0.5, "q": 0.7}
+        >>> coins, tosses = jensen.models.ThreeCoins(), [1, 1, 0, 1, 0, 0, 1, 0, 1, 1]
+        >>> fit = jensen.em(coins, tosses, start, fixed={"pi": True, "q": True})
+        >>> round(float(fit.standard_errors()["p"]), 4)
+        0.3098
         """
         return self._analysis.standard_errors(kind)
 
@@ -257,7 +270,19 @@ class Fit:
         return self._analysis.rate
 
     def identifiability(self) -> Identifiability:
-        """What the data can tell of the parameters: rank, flat directions, identified combinations."""
+        """What the data can tell of the parameters: rank, flat directions, identified combinations.
+
+        Examples
+        --------
+        >>> import jensen
+        >>> start = {"pi": 0.4, "p": 0.6, "q": 0.7}
+        >>> fit = jensen.em(jensen.models.ThreeCoins(), [1, 1, 0, 1, 0, 0, 1, 0, 1, 1], start)
+        >>> print(fit.identifiability())
+        Identifiability: rank 1 of 3; information: exact (Louis)
+          pi and q can move together along (+0.98 pi, +0.18 q) without changing the likelihood.
+          p and q can move together along (+0.83 p, -0.56 q) without changing the likelihood.
+          pi*p + (1-pi)*q = 0.6 (standard error 0.1549).
+        """
         return self._analysis.identifiability
 
     def diagnose(self) -> Diagnosis:
@@ -271,7 +296,8 @@ class Fit:
             self.n_iter,
             tuple(faults(self.params, self.statistics)) if callable(faults) else (),
             self.extrapolations,
-            float(self.statistics.weight),
+            # A share stands for rows only where the rows have components.
+            float(self.statistics.weight) if hasattr(self.model, "n_components") else np.inf,
         )
         return diagnose(self._analysis, account)
 
