@@ -15,6 +15,7 @@ from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.errors import ContractError, InputError
 from jensen.models import Labelled, Mixture, ThreeCoins
+from jensen.models.posterior import ByParts
 from jensen.solvers import Annealed, Hard, Incremental, Plain, Stochastic, Truncated
 
 
@@ -50,6 +51,19 @@ def test_the_log_likelihood_by_its_definition(shape):
     share[:, labels >= 0] = np.eye(3)[labels[labels >= 0]].T
     np.testing.assert_allclose(statistics.components.counts, share @ weight, rtol=1e-12)
     np.testing.assert_allclose(Labelled(model).row_loglik(start, block), rows, rtol=1e-13)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_e_step_in_two_parts_is_the_one_by_the_joint_density(shape):
+    model, x, weight, start = small_problem(2, shape=shape, weighted=True)
+    for share in (0.0, 0.3, 1.0):
+        block = Block({"x": x, "labels": some_labels(3, len(x), 3, share)}, weight)
+        found = Labelled(model).expect(start, block)
+        expected = ByParts(Labelled(model)).expect(start, block)
+        assert found.loglik == pytest.approx(expected.loglik, rel=1e-13) and found.weight == expected.weight
+        np.testing.assert_allclose(found.components.counts, expected.components.counts, rtol=1e-11)
+        np.testing.assert_allclose(found.components.first, expected.components.first, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(found.components.scatter, expected.components.scatter, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -135,7 +149,7 @@ def test_a_model_or_a_start_that_allows_no_labels_is_told():
     labels = np.full(60, -1)
     labels[7] = 2
     off = start.replace(weights=[0.5, 0.5, 0.0])
-    with pytest.raises(InputError, match="row 7 has the label 2, whose component gives it no density"):
+    with pytest.raises(InputError, match="a row has the label 2, but component 2 gives it no density"):
         jensen.em(model, x, off, labels=labels)
 
 

@@ -79,9 +79,8 @@ def under_constraints(
 
 def by_parts(model: Any) -> Any:
     """The model with the entropy in its statistics, where it can be computed by itself: for traces of the bound."""
-    if isinstance(model, ByParts) or not (hasattr(model, "log_joint") and hasattr(model, "statistics_from")):
-        return model
-    return ByParts(model)
+    parts = hasattr(model, "log_joint") and hasattr(model, "statistics_from")
+    return ByParts(model) if parts else model
 
 
 def chosen(solver: Any, accelerate: Any, trace_bound: bool) -> Any:

@@ -105,6 +105,14 @@ class Labelled(ByParts):
         With ``log_joint`` and ``statistics_from``, such as `jensen.models.Mixture`.
     """
 
+    def expect(self, params: Parameters, block: Block) -> Any:
+        """The model's own E-step on the rows without labels, merged with the joint density of the others."""
+        known = block.arrays[LABELS] >= 0
+        if not known.any():
+            return self._own.expect(params, block)
+        labelled = super().expect(params, _rows_of(block, known))
+        return labelled if known.all() else self._own.expect(params, _rows_of(block, ~known)).merge(labelled)
+
     def log_joint(self, params: Parameters, block: Block) -> Array:
         """log p(x_i, z_i = k), shape (K, n); minus infinity for the components that a labelled row does not have."""
         joint = super().log_joint(params, block)
@@ -118,14 +126,21 @@ class Labelled(ByParts):
             # A row of no weight is no row: it must not stop what the others allow.
             own[np.isneginf(own) & (block.weight[known] == 0)] = 0.0
         if np.isneginf(own).any():
-            row = int(known[np.isneginf(own)][0])
+            label = int(at[np.isneginf(own)][0])
             raise InputError(
-                f"row {block.first_row + row} has the label {labels[row]}, whose component gives it no density at "
-                "the parameters: start with a weight above 0 for every label"
+                f"a row has the label {label}, but component {label} gives it no density at the parameters: start with "
+                "a weight above 0 for every label"
             )
         joint[:, known] = -np.inf
         joint[at, known] = own
         return joint
+
+
+def _rows_of(block: Block, chosen: AnyArray) -> Block:
+    """Some of the rows of a block (n,), bool."""
+    arrays = {name: np.ascontiguousarray(array[chosen]) for name, array in block.arrays.items()}
+    weight = None if block.weight is None else block.weight[chosen]
+    return Block(arrays, weight, block.number, block.first_row)
 
 
 def checked_labels(labels: Any, n_rows: int, n_components: int | None) -> AnyArray:
