@@ -49,6 +49,7 @@ def test_what_is_refused_is_said_in_words_and_as_null(shell, tmp_path):
     path.write_text("a,b\n1,2\n3,4\n5,7\n8,1\n")
     text = " ".join(shell("fit", path, "-k", 4, "--errors").stdout.split())
     assert "all standard errors are refused" in text.lower() and "Lower -k" in text
+    assert "estimate ± standard error" not in text and "nan" not in text
     told = shell.json("fit", path, "-k", 4, "--errors")
     assert told["errors"]["weights"] == [None] * 4 and told["errors"]["notes"]
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from examples import example
 
 import jensen
 from jensen.families.gaussian import Gaussian
@@ -24,7 +25,9 @@ def test_other_ways_to_climb(name):
         np.testing.assert_allclose(errors[parameter], expected[parameter], rtol=1e-7)
     # Hard EM ends elsewhere, and is told so.
     assert any("running on moved it" in note for note in errors.notes) == (name == "Hard")
-    assert told.diagnose().rate is not None
+    found = told.diagnose()
+    assert found.rate is not None
+    assert ("not the plain log-likelihood" in found["to gain"]) == (name == "Hard")
 
 
 def test_a_family_without_derivatives_goes_by_differences():
@@ -51,3 +54,14 @@ def test_known_labels_leave_less_to_be_missed():
     assert float(errors["weights"][0]) == pytest.approx(np.sqrt(share * (1 - share) / n), rel=1e-6)
     assert float(errors["means"][0, 0]) == pytest.approx(inside.std() / np.sqrt(inside.size), rel=1e-6)
     assert plain.em_rate().overall > 0.5
+
+
+def test_the_rate_of_several_stages_is_that_of_a_whole_cycle():
+    class Twice(example("linkage").Linkage):
+        @property
+        def stages(self):
+            return super().stages * 2
+
+    counts, start = [[125, 18, 20, 34]], {"t": 0.5}
+    once, twice = (jensen.em(model, counts, start).em_rate() for model in (example("linkage").Linkage(), Twice()))
+    assert twice.overall == pytest.approx(once.overall**2, rel=1e-6) and "EM map" in twice.method

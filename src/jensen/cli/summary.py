@@ -14,6 +14,7 @@ from jensen.data.frames import default_names
 from jensen.fit.selection import SHORT_RUN
 
 _LABEL = 16
+_NATURAL = ("weights", "means", "covariances")
 _NAME = 22
 _MOST_DECIMALS = 6
 # What a message calls an argument of the library is an option here.
@@ -192,7 +193,8 @@ def _standard_errors(report: Mapping[str, Any]) -> Iterator[str]:
     errors = report.get("errors")
     if not isinstance(errors, Mapping):
         return
-    if errors["means"] is not None:
+    known = errors["means"] is not None and len(errors["refused"]) < sum(map(np.size, (errors[n] for n in _NATURAL)))
+    if known:
         weights, means = np.asarray(report["weights"]), np.asarray(report["means"])
         of_weights = np.asarray(errors["weights"], dtype=np.float64)
         of_means = np.asarray(errors["means"], dtype=np.float64)

@@ -21,6 +21,8 @@ from jensen.infer.rate import EMRate
 _WIDTH = 80
 # A gain still to come below this, in nats, is nothing.
 _NOTHING = 1e-4
+# A way shorter than this, in standard errors, is none that the data could tell.
+_UNSEEN = 0.1
 _SLOW, _VERY_SLOW = 0.9, 0.99
 # A correlation matrix with an eigenvalue below this is near-singular.
 _NEARLY_SINGULAR = 1e-6
@@ -147,7 +149,7 @@ def diagnose(analysis: Analysis, account: Account) -> Diagnosis:
     except (InputError, NumericalFailure, np.linalg.LinAlgError) as error:
         findings.append(Finding("information", f"It could not be had: {error}."))
     else:
-        findings.append(_gain(analysis))
+        findings.append(_gain(analysis, account.is_converged))
         # Rank and rate belong to a point of zero score.
         if rest.is_zero:
             to_gain, report, rate = rest.gained, analysis.identifiability, analysis.rate
@@ -169,22 +171,32 @@ def _end(account: Account) -> Finding:
     return Finding("end", f"{account.message[:1].upper()}{account.message[1:]}{took}.", not account.is_converged)
 
 
-def _gain(analysis: Analysis) -> Finding:
+def _gain(analysis: Analysis, is_converged: bool) -> Finding:
     rest = analysis.rest
     if not rest.is_zero:
-        return Finding(
-            "to gain",
-            f"No point of zero score was reached from here ({rest.reason}): the likelihood may grow without bound, or "
-            "the fit is far from an optimum. Fit on, with more iterations or more regularisation.",
-            True,
+        advice = (
+            "The plain log-likelihood, without a penalty such as reg_covar, may have no maximum near here: use fewer "
+            "components or a simpler model."
+            if is_converged
+            else "Fit on: it is far from an optimum, or the likelihood grows without bound."
         )
+        return Finding("to gain", f"No point of zero score was reached from here ({rest.reason}). {advice}", True)
     if rest.gained < _NOTHING and rest.distance < 0.01:
         return Finding("to gain", "Nothing: the score is zero, to all that matters.")
+    if rest.distance < _UNSEEN:
+        advice = "That is less than the data can tell."
+    elif is_converged:
+        advice = (
+            "The run had converged, but what it climbed is not the plain log-likelihood: there is a penalty such as "
+            "reg_covar, or the bound of its solver. Standard errors are those of the plain maximum."
+        )
+    else:
+        advice = "Fit on."
     return Finding(
         "to gain",
         f"Running on to a score of zero gains {rest.gained:.3g} nats and moves the parameters by {rest.distance:.2g} "
-        "standard errors. " + ("That is less than the data can tell." if rest.distance < 0.1 else "Fit on."),
-        rest.distance >= 1.0,
+        f"standard errors. {advice}",
+        rest.distance >= 1.0 and not is_converged,
     )
 
 
