@@ -110,12 +110,16 @@ class Fit:
 
     def __repr__(self) -> str:
         tried, accepted = self.extrapolations
+        names = [*self.params.values, "objective"]
+        width = max(map(len, names))
+        # What holds labels or constraints around a model is not what a person calls it.
+        model = getattr(self.model, "model", self.model)
         lines = [
-            f"Fit of {type(self.model).__name__}: {self.message}",
-            f"  objective  {self.objective:.10g}, {self.n_iter} iterations, {self.passes:g} passes; {self.solver}"
-            + (f", {accepted} of {tried} extrapolations accepted" if tried else ""),
+            f"Fit of {type(model).__name__}: {self.message}",
+            f"  {'objective':<{width}}  {self.objective:.10g}, {self.n_iter} iterations, {self.passes:g} passes; "
+            f"{self.solver}" + (f", {accepted} of {tried} extrapolations accepted" if tried else ""),
         ]
-        lines += [f"  {name:<10} {_shown(value)}" for name, value in self.params.values.items()]
+        lines += [f"  {name:<{width}}  {_shown(value)}" for name, value in self.params.values.items()]
         return "\n".join(lines)
 
     @property
