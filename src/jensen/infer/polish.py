@@ -18,6 +18,8 @@ from jensen.infer.local import Local, Way
 from jensen.infer.spectrum import Spectrum, spectrum
 
 _MOST_STEPS = 100
+# Steps in which their length must halve at least once; towards a maximum on a boundary it falls by 0.6 in each.
+_PATIENCE = 20
 _MOST_HALVINGS = 30
 # Length of the next step, in standard errors, at which a point is at rest; and one that rounding may leave.
 _AT_REST, _NEARLY = 1e-8, 1e-5
@@ -66,9 +68,14 @@ def to_rest(way: Way, params: Parameters) -> Rest:
     """
     here = first = way.at(params)
     known, is_fresh, before, reason = _spectrum(here), True, np.inf, ""
+    least, since = np.inf, 0
     for _ in range(_MOST_STEPS):
         step, length = _newton(here, known)
         if length <= _AT_REST:
+            break
+        least, since = (length, 0) if length < 0.5 * least else (least, since + 1)
+        if since >= _PATIENCE:
+            reason = f"{_PATIENCE} Newton steps came no nearer to it"
             break
         if not is_fresh and length > _SLOW * before:
             # The information of an earlier point no longer serves, or rounding has been reached.
