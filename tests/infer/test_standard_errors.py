@@ -246,3 +246,12 @@ def test_too_many_parameters_are_refused():
 def test_printing_names_every_entry_once():
     text = str(fit_of(table(0, 80, 2, 2)).standard_errors())
     assert "covariances[0, 1, 0]" in text and "covariances[0, 0, 1]" not in text and "exact (Louis)" in text
+
+
+def test_entries_that_are_held_are_said_to_be():
+    x = np.random.default_rng(0).normal([[0.0], [5.0]] * 40, 1.0)
+    model = jensen.models.Mixture(jensen.families.Gaussian(2, 1, "spherical"))
+    start = {"weights": [0.5, 0.5], "means": [[0.0], [5.0]], "covariances": [1.0, 1.0]}
+    errors = jensen.em(model, x, start, fixed={"weights": True}).standard_errors()
+    assert (errors["weights"] == 0.0).all()
+    assert "held fixed" in repr(errors).splitlines()[2]

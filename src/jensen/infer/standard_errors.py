@@ -25,6 +25,8 @@ _SHOWN = 60
 _STEP = 0.1
 ON_BOUNDARY = "held on the boundary"
 NOT_IDENTIFIED = "not identified"
+# What is printed of an entry without free coordinates, whose error is 0.
+HELD = "held fixed"
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ class StandardErrors:
         told, flat = told_entries(self.params.domains), _flat(self.params.values)
         errors = _flat(self.values)
         rows = [
-            (name, f"{flat[i]:.6g}", _brief(self.refused.get(name, "")) or f"{errors[i]:.4g}")
+            (name, f"{flat[i]:.6g}", _brief(self.refused.get(name, "")) or (f"{errors[i]:.4g}" if errors[i] else HELD))
             for i, name in enumerate(self.entries)
             if told[i]
         ]
