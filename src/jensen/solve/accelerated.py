@@ -12,7 +12,7 @@ from jensen.core.block import Array, Block
 from jensen.core.contracts import Expect, Info, Point, Request, Source
 from jensen.core.parameters import Parameters
 from jensen.solve.em import Evaluated, largest_step, maximized
-from jensen.solve.extrapolation import Image, Method, slowest_rate, units
+from jensen.solve.extrapolation import N_SECANTS, Image, Method, slowest_rate, units
 
 # Differences below this share of the objective are rounding.
 _NOISE = 8.0 * np.finfo(np.float64).eps
@@ -20,8 +20,6 @@ _NOISE = 8.0 * np.finfo(np.float64).eps
 _SLACK_LEFT = 0.95
 # A point outside its domain is drawn back towards the plain one so often before it is given up.
 _MAX_HALVINGS = 5
-# Images that make the units of the coordinates.
-_REMEMBERED = 12
 
 
 class _Next:
@@ -58,6 +56,8 @@ class Climb(NamedTuple):
         The last turns of the stages, with the one that ends with the next plain step.
     proposal : Parameters or None
         The extrapolated point that is asked for next; None for a plain step.
+    unit : ndarray of shape (n_free,) or None
+        What differences of each coordinate are measured in.
     usable : int
         Images since a refused extrapolation.
     turn_began : float
@@ -71,6 +71,7 @@ class Climb(NamedTuple):
     following: _Next | None = None
     images: tuple[Image, ...] = ()
     proposal: Parameters | None = None
+    unit: Array | None = None
     usable: int = 0
     turn_began: float = -np.inf
     tried: int = 0
@@ -172,7 +173,7 @@ class Accelerated:
         point = state.point
         assert point is not None
         gain = reached.objective - point.objective
-        noise = _NOISE * max(abs(point.objective), 1.0)
+        noise = float(_NOISE * max(abs(point.objective), 1.0))
         lowest = -noise
         if self.slack:
             lowest = min(lowest, -self.slack * _SLACK_LEFT**state.tried * abs(point.objective))
@@ -190,7 +191,7 @@ class Accelerated:
                 )
                 # A plain step comes next: its gain says what is left.
                 return self._seen(state), Info(reached.iteration, reached.objective, gain, plain=False)
-        return self._refused(state), Info(reached.iteration, reached.objective, gain, plain=False, refused=True)
+        return self._refused(state), Info(point.iteration, reached.objective, gain, plain=False, refused=True)
 
     def _refused(self, state: Climb) -> Climb:
         usable = 1 if self.method.restarts else state.usable
@@ -218,18 +219,11 @@ class Accelerated:
         if last is None:
             return moved, Info(reached.iteration, reached.objective, gain, plain=False)
         step = largest_step(last.x, last.fx) if self.measured else None
-        return moved, Info(reached.iteration, reached.objective, gain, ratio=self._ratio(moved, gain, turn), step=step)
-
-    def _ratio(self, state: Climb, gain: float, turn: float) -> float | None:
-        """What the next gain would be of this one: gains are quadratic in steps near a maximum."""
-        if self.n_stages > 1 and not 0.0 < gain <= turn:
-            return None
-        ratio = slowest_rate(state.images, units(state.images)) ** 2
-        if self.n_stages == 1 or ratio >= 1.0:
-            return ratio
-        # The gain is that of the last stage alone: the ratio that leaves to come what the whole turn's gain does.
-        to_come = turn / gain * ratio / (1.0 - ratio)
-        return to_come / (1.0 + to_come)
+        # Gains are quadratic in steps near a maximum. That of the last stage alone may be nothing long before the end.
+        assert moved.unit is not None
+        ratio = slowest_rate(moved.images, moved.unit) ** 2
+        gain = turn if gain >= 0.0 else gain
+        return moved, Info(reached.iteration, reached.objective, gain, ratio=ratio, step=step)
 
     # ----------------------------------------------------------------------------------------- before a pass
 
@@ -239,18 +233,19 @@ class Accelerated:
         image = state.following.image
         if image is None:
             return state._replace(proposal=None)
-        images = (*state.images, image)[-max(_REMEMBERED, self.method.window(image.x.size)) :]
-        return state._replace(images=images, usable=state.usable + 1, proposal=None)
+        images = (*state.images, image)[-max(N_SECANTS + 1, self.method.window(image.x.size)) :]
+        unit = units(image, state.unit)
+        return state._replace(images=images, unit=unit, usable=state.usable + 1, proposal=None)
 
     def _planned(self, state: Climb) -> Climb:
         """With that image, and the point that the method proposes from it and those before."""
         state = self._seen(state)
         following = state.following
         assert following is not None
-        if following.image is None or following.point.iteration < self.plain_first:
+        if following.image is None or state.unit is None or following.point.iteration < self.plain_first:
             return state
         window = min(state.usable, self.method.window(following.image.x.size))
-        wanted = self.method.propose(state.images[-window:], units(state.images))
+        wanted = self.method.propose(state.images[-window:], state.unit)
         if wanted is None:
             return state
         return state._replace(proposal=inside(following.plain, following.image.fx, wanted))

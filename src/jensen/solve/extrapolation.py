@@ -17,8 +17,10 @@ from jensen.core.block import Array
 
 # Directions below this share of the strongest one tell more of the map's curvature than of where it is going.
 _RANK = 1e-4
+# Residuals below this are none: their reciprocals overflow.
+_TINY = 1e-300
 # Secants that tell the rate.
-_SECANTS = 5
+N_SECANTS = 5
 # By how much the steplength of SQUAREM may still grow from one plain step to the next.
 _SETTLED = 1.02
 # What a residual counts for in the unit of its coordinate after each further image.
@@ -57,7 +59,7 @@ class Method(Protocol):
     def propose(self, images: Sequence[Image], unit: Array) -> Array | None:
         """A point from the images, the present one last; None where they do not tell.
 
-        Lengths are measured in `unit` (p,), as `units` makes it of all images.
+        Lengths are measured in `unit` (p,), which `units` keeps.
         """
         ...
 
@@ -173,25 +175,23 @@ def slowest_rate(images: Sequence[Image], unit: Array) -> float:
     tell the rate at which EM converges better than plain steps do right after a leap, when what is slow has just been
     taken away; and they tell a saddle, where gains may be as small as at a maximum.
     """
-    secants = _secants(images[-_SECANTS - 1 :], unit)
+    secants = _secants(images[-N_SECANTS - 1 :], unit)
     return 0.0 if secants is None else max(0.0, _largest_rate(secants))
 
 
-def units(images: Sequence[Image]) -> Array:
-    """The unit (p,) in which each coordinate is measured: its residuals, the latest counting most.
+def units(image: Image, before: Array | None = None) -> Array:
+    """The unit (p,) in which each coordinate is measured: its residuals so far, the latest counting most.
 
     A unit that followed the last residual alone would make noise of what has converged; one that remembered all would
     be blind to how the path bends.
     """
-    largest = np.abs(images[0].residual)
-    for image in images[1:]:
-        largest = np.maximum(_FADE * largest, np.abs(image.residual))
-    return largest
+    size = np.abs(image.residual)
+    return size if before is None else np.maximum(_FADE * before, size)
 
 
 def _scale(unit: Array) -> Array:
     """One over the unit of each coordinate (p,); 0 for what never moves."""
-    return np.divide(1.0, unit, out=np.zeros_like(unit), where=unit > 0.0)
+    return np.divide(1.0, unit, out=np.zeros_like(unit), where=unit > _TINY)
 
 
 def _secants(images: Sequence[Image], unit: Array) -> tuple[Array, Array] | None:
