@@ -150,6 +150,15 @@ def test_a_map_that_is_not_finite_beyond_an_extrapolated_point_is_found_out_befo
     assert result.extrapolations[1] == 0 < result.extrapolations[0]
 
 
+def test_what_is_not_finite_at_an_extrapolated_point_warns_of_nothing():
+    result = go(
+        Hill(lambda x, number: float(np.log(-x[:1])[0]) if off_the_path(x) else None), limits=Limits(max_iter=40)
+    )
+    assert result.extrapolations[0] > 0 == result.extrapolations[1]
+    with pytest.raises(RuntimeWarning):
+        go(Hill(lambda x, number: float(np.log(-x[:1])[0]) if number == 2 else None))
+
+
 @pytest.mark.parametrize("accelerate", ACCELERATIONS)
 def test_wrong_extrapolations_warn_of_nothing(accelerate):
     # Far out, logarithms of 0 and overflows are to be expected; the suite makes every warning an error.
@@ -191,6 +200,8 @@ def test_what_lies_on_the_boundary_stays_and_nothing_else_goes_there():
     found = inside(plain, here, here + np.array([700.0, 3.0, 5.0, 60.0, 800.0]))
     assert found["w"][2] == 0.0 and found["p"][0] == 1.0
     assert 0.3 < found["p"][1] < 1.0 and 2.0 < found["r"][0] < np.inf
+    back = inside(plain, here, here - np.array([700.0, 700.0, 900.0, 1.0, 0.0]))
+    assert back["w"][2] == 0.0 and back["p"][0] == 1.0 and back["p"][1] < 0.3
     assert inside(plain, here, np.full(5, np.nan)) is None
     assert inside(plain, here, here + np.array([0.0, 0.0, 0.0, 1e5, 0.0])) is None
 
@@ -287,3 +298,16 @@ def test_a_burst_is_watched_without_losing_a_point():
     other = run(auto, source, start, rule, limits)
     assert one.trace[:30] == other.trace[:30]
     assert one.n_iter == other.n_iter == 150
+
+
+def test_a_burst_that_fails_keeps_the_last_point():
+    x = np.array([0.0, 0, 0, 0, 1, 2, 3, 4, 5, 6])[:, None]
+    model = mixture(2, 1, "full")
+    start = model.parameters(weights=[0.4, 0.6], means=[[0.0], [3.0]], covariances=[[[0.05]], [[4.0]]])
+    one, other = (
+        run(solver, ArraySource(x), start, NeverStop(), Limits(max_iter=500))
+        for solver in (EM(model, model.burst), Plain().solver(model, NeverStop()))
+    )
+    assert one.status is other.status is Status.DEGENERATE
+    assert (one.n_iter, one.detail, one.trace) == (other.n_iter, other.detail, other.trace)
+    assert other.n_iter > 0 and other.objective == other.trace[-1]
