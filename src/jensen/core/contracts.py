@@ -317,7 +317,12 @@ class Request(NamedTuple):
 
 
 class Solver(Protocol[StateT]):
-    """Where to evaluate next. A solver neither loops nor touches data; the loop alone runs passes."""
+    """Where to evaluate next. A solver neither loops nor touches data; the loop alone runs passes.
+
+    A solver that tries points which may be no good has two methods more. ``refuse(state, failure)`` returns the state
+    to go on from where a pass at such a point failed, or None where the failure ends the run; ``extrapolations(state)``
+    counts those points, and the accepted ones among them. ``tell`` marks one that it leaves by ``Info.refused``.
+    """
 
     @property
     def ascends(self) -> str:
