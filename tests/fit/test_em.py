@@ -478,3 +478,18 @@ def test_an_observer_may_interrupt():
 
     fit = quiet(TwoCoins(), HEADS, START, observers=[impatient], accelerate="off")
     assert fit.status is Status.INTERRUPTED and fit.n_iter == 3
+
+
+def test_every_start_has_a_stopping_rule_of_its_own():
+    class After:
+        """Stop at the third point that it is told of."""
+
+        told = 0
+
+        def update(self, info):
+            self.told += 1
+            return Status.CONVERGED if self.told == 3 else None
+
+    starts = [{"pi": 0.4, "p": 0.6, "q": 0.7}, {"pi": 0.3, "p": 0.2, "q": 0.9}]
+    fit = jensen.em(jensen.models.ThreeCoins(), [1, 0, 1], starts, accelerate="off", stop=After())
+    assert [end.n_iter for end in fit.starts] == [2, 2]

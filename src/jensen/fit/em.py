@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -129,7 +130,7 @@ def em(
     records = list[EndOfStart]()
     failure: Exception | None = None
     for one in starts:
-        rule = _rule(stop, source.weight)
+        rule = _rule(stop if len(starts) == 1 else deepcopy(stop), source.weight)
         climber = variant.solver(checked, rule)
         if trace_bound:
             climber = TracedSolver(climber, checked, cut)
@@ -180,7 +181,7 @@ def _are_several(start: Any) -> bool:
 
 
 def _rule(stop: StoppingRule | float | None, weight: float) -> StoppingRule:
-    """A rule for one run: rules keep notes, so every run has its own."""
+    """The rule that is meant, or a fresh one: rules keep notes, so that every run has its own."""
     if stop is None:
         return AitkenRule(weight)
     if isinstance(stop, int | float):
