@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from jensen import testing as testing
     from jensen.config import show_config as show_config
     from jensen.core import domains as domains
+    from jensen.core.contracts import Stage as Stage
     from jensen.core.information import Information as Information
     from jensen.core.model import LatentModel as LatentModel
     from jensen.core.sums import Sums as Sums
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from jensen.estimators import save as save
     from jensen.fit.em import em as em
     from jensen.fit.fixed_point import fixed_point as fixed_point
+    from jensen.solve import stopping as stopping
 
 __version__ = "0.1.0.dev0"
 
@@ -41,6 +43,7 @@ __all__ = [
     "JensenError",
     "JensenWarning",
     "LatentModel",
+    "Stage",
     "Sums",
     "__version__",
     "datasets",
@@ -53,6 +56,7 @@ __all__ = [
     "save",
     "show_config",
     "solvers",
+    "stopping",
     "testing",
     "threads",
 ]
@@ -64,6 +68,7 @@ _HOME = {
     "JensenError": "jensen.errors",
     "JensenWarning": "jensen.errors",
     "LatentModel": "jensen.core.model",
+    "Stage": "jensen.core.contracts",
     "Sums": "jensen.core.sums",
     "em": "jensen.fit.em",
     "fixed_point": "jensen.fit.fixed_point",
@@ -77,8 +82,9 @@ _ROOMS = {
     "domains": "jensen.core.domains",
     "families": "jensen.families",
     "models": "jensen.models",
-    "testing": "jensen.testing",
     "solvers": "jensen.solvers",
+    "stopping": "jensen.solve.stopping",
+    "testing": "jensen.testing",
 }
 
 

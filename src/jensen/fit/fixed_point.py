@@ -104,7 +104,7 @@ def fixed_point(
     stop : StoppingRule or float, optional
         When to stop: a rule, or how much the objective may still have to gain; 1e-6 by default. Without an objective
         the number is how far the free coordinates may be from rest, 1e-10 by default, as in
-        `jensen.solve.stopping.AtRest`.
+        `jensen.stopping.AtRest`.
     max_iter : int, default=10000
         Points after the start at most.
     max_time : float, default=inf
