@@ -6,7 +6,19 @@ import pytest
 from jensen.core.contracts import Stage
 from jensen.core.domains import Real
 from jensen.core.parameters import Parameters
+from jensen.core.status import Status
 from jensen.solve.em import EM
+from jensen.solve.loop import Limits, run
+from jensen.solve.stopping import AitkenRule, AtRest
+
+
+class OneBlock:
+    """A source of one block without content."""
+
+    n_blocks = 1
+
+    def fold(self, block_pass, params, blocks=None):
+        return block_pass(params, None)
 
 
 class TwoStages:
@@ -37,3 +49,43 @@ def test_stages_take_turns_and_a_state_is_never_changed():
     assert solver.best(states[2]).objective == 2.0
     assert solver.ask(states[1])[1]["x"] == pytest.approx(11.0)
     assert np.isinf(solver.tell(states[0], states[0].start, 1)[1].gain)
+
+
+class Lazy:
+    """A model that climbs to x = 1 at a rate of .9 in its first stage, and does nothing in two more."""
+
+    @property
+    def stages(self):
+        def expect(params, block):
+            return -float((params["x"][0] - 1.0) ** 2)
+
+        def idle(params, statistics):
+            return params
+
+        def climb(params, statistics):
+            return params.replace(x=1.0 + 0.9 * (params["x"] - 1.0))
+
+        return (Stage(expect, climb), Stage(expect, idle), Stage(expect, idle))
+
+    def objective(self, params, statistics):
+        return statistics
+
+
+@pytest.mark.parametrize("rule", [AitkenRule(1.0), AtRest(1e-5)], ids=["Aitken", "rest"])
+def test_rules_judge_whole_turns_of_the_stages(rule):
+    solver = EM(Lazy(), measured=True)
+    result = run(solver, OneBlock(), Parameters({"x": [5.0]}, {"x": Real((1,))}), rule, Limits(5000))
+    assert result.status.is_converged
+    assert abs(result.params["x"][0] - 1.0) < 2e-3 and result.n_iter > 150
+
+
+def test_a_fall_in_the_last_stage_is_not_hidden_by_the_turn():
+    class Falls(Lazy):
+        @property
+        def stages(self):
+            first, second, third = super().stages
+            return (first, second, Stage(third.expect, lambda params, s: params.replace(x=params["x"] + 0.1)))
+
+    start = Parameters({"x": [5.0]}, {"x": Real((1,))})
+    result = run(EM(Falls()), OneBlock(), start, AitkenRule(1.0), Limits(50))
+    assert result.status is Status.OBJECTIVE_FELL and result.n_iter == 2

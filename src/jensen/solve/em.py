@@ -63,13 +63,16 @@ class EMState(NamedTuple):
     point : Point or None
         The last point whose objective is known.
     gain, gain_before : float
-        The last two gains; infinite where there is none.
+        The last two gains, of whole turns of the stages; infinite where there is none.
+    turn : Point or None
+        Where the present turn of several stages began.
     """
 
     start: Parameters
     point: Point | None = None
     gain: float = math.inf
     gain_before: float = math.inf
+    turn: Point | None = None
 
 
 @dataclass(frozen=True)
@@ -114,11 +117,31 @@ class EM:
         objective = float(self.model.objective(params, statistics))
         before = state.point
         iteration, gain = (0, np.inf) if before is None else (before.iteration + 1, objective - before.objective)
-        step = None
-        if self.measured and before is not None:
-            step = largest_step(before.params.to_free(), params.to_free())
-        info = Info(iteration, objective, gain, step=step)
-        return EMState(state.start, Evaluated(params, statistics, objective, iteration), gain, state.gain), info
+        reached = Evaluated(params, statistics, objective, iteration)
+        if len(self.model.stages) > 1:
+            return self._in_turn(state, reached, gain)
+        info = Info(iteration, objective, gain, step=self._step(before, reached))
+        return EMState(state.start, reached, gain, state.gain), info
+
+    def _in_turn(self, state: EMState, reached: Evaluated, gain: float) -> tuple[EMState, Info]:
+        """After one of several stages: rules judge whole turns, which alone are alike."""
+        turn, iteration = state.turn, reached.iteration
+        if turn is None:
+            return EMState(state.start, reached, turn=reached), Info(iteration, reached.objective, gain)
+        if iteration % len(self.model.stages):
+            info = Info(iteration, reached.objective, gain, plain=False)
+            return state._replace(point=reached), info
+        whole = reached.objective - turn.objective
+        # A fall in the last stage is not to be hidden by what the others gained.
+        told = gain if gain < 0.0 else whole
+        info = Info(iteration, reached.objective, told, step=self._step(turn, reached))
+        return EMState(state.start, reached, whole, state.gain, reached), info
+
+    def _step(self, before: Point | None, reached: Evaluated) -> float | None:
+        """How far the plain step went, if that is to be measured."""
+        if not self.measured or before is None:
+            return None
+        return largest_step(before.params.to_free(), reached.params.to_free())
 
     def ahead(self, state: EMState, source: Source) -> Iterator[tuple[EMState, Info]] | None:
         """Bursts of 12 to 64 steps; a run that stops within one has wasted no more than it has used."""
