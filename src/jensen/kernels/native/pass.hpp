@@ -10,6 +10,7 @@ namespace JENSEN_ISA {
 
 template <class T>
 void moments(Task<T>& task, void* scratch) {
+    [[maybe_unused]] const FlushSmallest<T> flush;
     Workspace<T> w;
     layout<T>(w, task.d, task.K, task.shape, static_cast<char*>(scratch));
     prepare(task, w);
@@ -40,6 +41,7 @@ void moments(Task<T>& task, void* scratch) {
 template <class T>
 void rows(const Task<T>& task, const jensen::Rows& out, void* scratch) {
     constexpr int L = kLanes<T>;
+    [[maybe_unused]] const FlushSmallest<T> flush;
     Workspace<T> w;
     layout<T>(w, task.d, task.K, task.shape, static_cast<char*>(scratch));
     prepare(task, w);

@@ -8,6 +8,8 @@
 #include <cstdint>
 #ifdef __AVX512F__
 #include <immintrin.h>
+#elif defined(__SSE__)
+#include <xmmintrin.h>
 #endif
 
 namespace JENSEN_ISA {
@@ -44,6 +46,24 @@ constexpr int kLanes = kBytes / static_cast<int>(sizeof(T));
 
 #define JENSEN_INLINE inline __attribute__((always_inline))
 #define JENSEN_LAMBDA __attribute__((always_inline))
+
+// Takes numbers too small to be normal for 0 while it lives. In single precision products of small responsibilities get
+// there all the time, and some processors need a hundred cycles for each; in double precision they do not.
+template <class T>
+class FlushSmallest {
+  public:
+#ifdef __SSE__
+    FlushSmallest() : before_(_mm_getcsr()) {
+        if (sizeof(T) == sizeof(float)) _mm_setcsr(before_ | 0x8040u);
+    }
+    ~FlushSmallest() { _mm_setcsr(before_); }
+    FlushSmallest(const FlushSmallest&) = delete;
+    FlushSmallest& operator=(const FlushSmallest&) = delete;
+
+  private:
+    unsigned before_;
+#endif
+};
 
 template <class T>
 JENSEN_INLINE Vec<T> load(const T* p) {

@@ -38,7 +38,8 @@ int sub_block_rows(int d, int K, Shape shape) {
     const int unit = kStrip * kLanes<T>;
     int64_t rows = d <= kSmall ? 2048 / sizeof(T) : sizeof(T) == sizeof(double) && d <= kInLanes ? 64 : d <= 24 ? 512 : 256;
     if (shape >= Shape::diag) rows = 256;
-    if (sizeof(T) == sizeof(float) && d <= 32) rows *= 2;
+    // Tiles of single precision add their lanes up in double each time: fewer, longer sub-blocks.
+    if (sizeof(T) == sizeof(float) && d <= 32) rows = d > kSmall && d <= 24 ? 256 : rows * 2;
     // Large K: joint densities should stay in half the second-level cache.
     while (rows > 2 * unit && rows * K * static_cast<int64_t>(sizeof(T)) > (1 << 19)) rows /= 2;
     return static_cast<int>(round_up(rows, unit));
