@@ -26,12 +26,12 @@ least. Before anything is timed, the log-likelihood that three iterations lead t
 
 _FLOOR = """\
 *Of the limit* is the share of the least time that the arithmetic allows at the rate of the machine's own matrix
-product: 2 n K (d(d+1) + 2d + 3 + e) operations for full covariances and 2 n K (4d + 3 + e) for diagonal ones, with
-e = 18 for the exponential in float64 and 12 in float32. It counts what fused multiply-adds must do; subtracting
-centres, taking maxima and adding up come besides. Processors that add beside multiplying (Zen 4) reach some 75 to 90 % of it;
-those where both share two ports (Intel's with AVX-512) some 50 to 70 %, with few features least. Cells above 100 % are
-pruned: where components lie apart, an iteration skips what could not change a digit, and a limit that counts it all
-says nothing.
+product: 2 n K (d(d+1) + 2d + 3 + e) operations for full covariances and 2 n K (4d + 3 + e) for diagonal ones, with e
+= 18 for the exponential in float64 and 12 in float32. It counts what fused multiply-adds must do; subtracting
+centres, taking maxima and adding up come besides. Processors that add beside multiplying (Zen 4) reach some 75 to 90
+% of it; those where both share two ports (Intel's with AVX-512) some 50 to 70 %, with few features least. Cells above
+100 % are pruned: where components lie apart, an iteration skips what could not change a digit, and a limit that
+counts it all says nothing.
 """
 
 
