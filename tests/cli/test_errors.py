@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from jensen import GaussianMixture, datasets
+from jensen.cli import summary
 
 
 def test_summary(shell):
@@ -59,3 +60,8 @@ def test_too_large_a_mixture_still_has_its_summary(shell, tmp_path):
     text = " ".join(shell("fit", tmp_path / "d.npy", "-k", 1, "--errors").stdout.split())
     assert "are beyond what is computed here" in text and "component share" in text
     assert shell.json("fit", tmp_path / "d.npy", "-k", 1, "--errors")["errors"]["means"] is None
+
+
+def test_a_diagnosis_speaks_of_options():
+    told = summary._as_options("raise max_iter: accelerate='off' from the same start tells")
+    assert told == "raise --max-iter: --no-accelerate from the same start tells"

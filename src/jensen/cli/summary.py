@@ -155,6 +155,7 @@ def _warnings(report: Mapping[str, Any]) -> Iterator[str]:
 
 def _as_options(message: str) -> str:
     """The message with the names of options in place of those of arguments."""
+    message = message.replace("accelerate='off'", "--no-accelerate")
     return re.sub(r"\b(" + "|".join(_OPTIONS) + r")\b", lambda found: _OPTIONS[found[1]], message)
 
 
