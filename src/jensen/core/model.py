@@ -101,6 +101,23 @@ class LatentModel(ABC):
         return Parameters(values, self.domains)
 
 
+def name_of(model: Any) -> str:
+    """What a person calls a model: the class that they wrote, whatever labels or constraints are around it."""
+    return str(getattr(model, "wrapped_name", type(model).__name__))
+
+
+def stages_of(model: Any) -> Sequence[Stage]:
+    """A model's stages, or the one of its ``expect`` and ``maximize``."""
+    own: Sequence[Stage] | None = getattr(model, "stages", None)
+    return (Stage(model.expect, model.maximize),) if own is None else own
+
+
+def objective_of(model: Any, params: Parameters, statistics: Any) -> Any:
+    """What a model says that EM maximises, or the statistics' ``loglik`` where it says nothing."""
+    own = getattr(model, "objective", None)
+    return statistics.loglik if own is None else own(params, statistics)
+
+
 class Checked:
     """A user's model behind checks of what its methods return; solvers see it in the model's place.
 
@@ -117,7 +134,7 @@ class Checked:
     """
 
     def __init__(self, model: Any) -> None:
-        self.model, self.name = model, getattr(model, "wrapped_name", type(model).__name__)
+        self.model, self.name, self.wrapped_name = model, name_of(model), name_of(model)
         domains = getattr(model, "domains", None)
         if not isinstance(domains, Mapping) or not domains:
             raise ContractError(
@@ -132,12 +149,11 @@ class Checked:
                     f"{_shown(domain)}, which has no {lacking[0]}"
                 )
         self.domains: Mapping[str, Domain] = domains
-        stages = getattr(model, "stages", None)
-        if stages is None:
+        if getattr(model, "stages", None) is None:
             missing = [name for name in ("expect", "maximize") if not callable(getattr(model, name, None))]
             if missing:
                 raise ContractError(f"{self.name} has no method {missing[0]}: a model needs an E-step and an M-step")
-            stages = (Stage(model.expect, model.maximize),)
+        stages: Any = stages_of(model)
         if not isinstance(stages, Sequence) or not stages or not all(isinstance(stage, Stage) for stage in stages):
             raise ContractError(
                 f"{self.name}.stages must be a sequence of at least one Stage(expect, maximize), got {_shown(stages)}"
@@ -158,8 +174,7 @@ class Checked:
             raise ContractError(
                 f"merge of what {self.name}.expect returned must give statistics again, but gave {_shown(statistics)}"
             )
-        own = getattr(self.model, "objective", None)
-        value = statistics.loglik if own is None else own(params, statistics)
+        value = objective_of(self.model, params, statistics)
         try:
             return float(value)
         except (TypeError, ValueError):

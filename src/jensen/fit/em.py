@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from jensen.core.contracts import Info, Run, StoppingRule
+from jensen.core.information import entry_names
 from jensen.core.model import Checked
 from jensen.core.parameters import Parameters
 from jensen.core.status import Status
@@ -197,13 +198,5 @@ def _rule(stop: StoppingRule | float | None, weight: float) -> StoppingRule:
 
 def boundary_entries(params: Parameters) -> tuple[str, ...]:
     """Names of the entries of a record that lie on the boundary of their domain."""
-    found = list[str]()
-    for name, domain in params.domains.items():
-        for index in np.argwhere(domain.boundary(params[name])):
-            found.append(entry_name(name, tuple(int(i) for i in index)))
-    return tuple(found)
-
-
-def entry_name(name: str, index: tuple[int, ...]) -> str:
-    """How messages call an entry of a parameter: ``p``, ``means[0, 1]``."""
-    return f"{name}[{', '.join(map(str, index))}]" if index else name
+    edges = np.concatenate([np.ravel(domain.boundary(params[name])) for name, domain in params.domains.items()])
+    return tuple(name for name, edge in zip(entry_names(params.domains), edges, strict=True) if edge)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from jensen.core.model import name_of
 from jensen.core.parameters import Parameters
 from jensen.core.status import Status
 from jensen.solve.tracing import HalfStep
@@ -112,10 +113,8 @@ class Fit:
         tried, accepted = self.extrapolations
         names = [*self.params.values, "objective"]
         width = max(map(len, names))
-        # What holds labels or constraints around a model is not what a person calls it.
-        model = getattr(self.model, "model", self.model)
         lines = [
-            f"Fit of {type(model).__name__}: {self.message}",
+            f"Fit of {name_of(self.model)}: {self.message}",
             f"  {'objective':<{width}}  {self.objective:.10g}, {self.n_iter} iterations, {self.passes:g} passes; "
             f"{self.solver}" + (f", {accepted} of {tried} extrapolations accepted" if tried else ""),
         ]

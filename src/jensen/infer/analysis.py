@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from jensen.core.block import Array, Block
-from jensen.core.model import Checked
+from jensen.core.model import Checked, name_of
 from jensen.core.parameters import Parameters
 from jensen.data.pool import single_threaded_blas
 from jensen.errors import InputError
@@ -148,7 +148,7 @@ class Analysis:
         row_loglik = getattr(self.model, "row_loglik", None)
         if not callable(row_loglik):
             raise InputError(
-                f"the sandwich needs the score of each row, and {type(self.model).__name__} declares neither "
+                f"the sandwich needs the score of each row, and {name_of(self.model)} declares neither "
                 "row_loglik(params, block) nor information(params, block): add one, or take kind='observed'"
             )
         return self._meat_by_differences(row_loglik)
@@ -166,7 +166,7 @@ class Analysis:
             scores = np.stack([along(direction) for direction in directions.T], axis=1)
             if scores.shape[0] != block.n_rows:
                 raise InputError(
-                    f"row_loglik of {type(self.model).__name__} must return one number for each of the "
+                    f"row_loglik of {name_of(self.model)} must return one number for each of the "
                     f"{block.n_rows} rows of a block, got {scores.shape[0]}"
                 )
             return _Sum((scores * block.weights[:, None]).T @ scores)

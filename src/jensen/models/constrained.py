@@ -13,6 +13,7 @@ from jensen.core.block import Array, Block
 from jensen.core.constraints import Constraints
 from jensen.core.contracts import Stage
 from jensen.core.domains import Domain
+from jensen.core.model import name_of, objective_of, stages_of
 from jensen.core.parameters import Parameters
 from jensen.errors import ContractError, InputError, NumericalFailure
 
@@ -67,16 +68,16 @@ class Constrained:
         self, model: Any, start: Any, *, fixed: Mapping[str, Any] | None = None, equal: Sequence[str] = ()
     ) -> None:
         self.model = model
-        self.wrapped_name: str = getattr(model, "wrapped_name", type(model).__name__)
+        self.wrapped_name = name_of(model)
         values = start.values if isinstance(start, Parameters) else start
         missing = set(model.domains) - set(values)
         if missing:
             raise InputError(f"start must have the parameters {', '.join(model.domains)}; it lacks {sorted(missing)}")
         self.constraints = Constraints.of(model.domains, values, fixed or {}, equal)
-        if len(self._own_stages) != 1:
-            raise ContractError(
-                f"constraints need a model of one stage, and {self.wrapped_name} has {len(self._own_stages)}"
-            )
+        own = stages_of(model)
+        if len(own) != 1:
+            raise ContractError(f"constraints need a model of one stage, and {self.wrapped_name} has {len(own)}")
+        self._own: Stage = own[0]
         self._closed = callable(getattr(model, "maximize_within", None))
         constrained = {*self.constraints.fixed, *self.constraints.equal}
         self._put_back = not self.constraints.equal and constrained <= set(getattr(model, "separable", ()))
@@ -84,11 +85,6 @@ class Constrained:
             raise ContractError(
                 f"{self.wrapped_name} has no method complete(params, statistics), which constraints need"
             )
-
-    @cached_property
-    def _own_stages(self) -> Sequence[Stage]:
-        own = getattr(self.model, "stages", None)
-        return (Stage(self.model.expect, self.model.maximize),) if own is None else tuple(own)
 
     @cached_property
     def domains(self) -> Mapping[str, Domain]:
@@ -111,12 +107,11 @@ class Constrained:
 
     def objective(self, params: Parameters, statistics: Any) -> float:
         """The model's own."""
-        own = getattr(self.model, "objective", None)
-        return float(statistics.loglik if own is None else own(params, statistics))
+        return float(objective_of(self.model, params, statistics))
 
     def expect(self, params: Parameters, block: Block) -> Any:
         """The model's own E-step."""
-        return self._own_stages[0].expect(params, block)
+        return self._own.expect(params, block)
 
     def maximize(self, params: Parameters, statistics: Any) -> Parameters:
         """M-step among the parameters that satisfy the constraints; Q never falls."""
@@ -124,7 +119,7 @@ class Constrained:
             found = self.model.maximize_within(params, statistics, self.constraints)
             if found is not None:
                 return params.replace(**found)
-        own = self._own_stages[0].maximize(params, statistics)
+        own = self._own.maximize(params, statistics)
         given = dict(own.values if isinstance(own, Parameters) else own)
         applied = self.constraints.applied({**params.values, **given}, self.model.domains)
         proposal = params.replace(**applied)

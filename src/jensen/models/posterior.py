@@ -10,6 +10,7 @@ import numpy as np
 from jensen.core.block import AnyArray, Array, Block
 from jensen.core.contracts import Stage
 from jensen.core.domains import Domain
+from jensen.core.model import name_of, objective_of, stages_of
 from jensen.core.parameters import Parameters
 from jensen.errors import ContractError, InputError
 from jensen.numerics.logspace import normalise_logs
@@ -37,13 +38,13 @@ class ByParts:
 
     def __init__(self, model: Any) -> None:
         self.model = model
-        self.wrapped_name: str = getattr(model, "wrapped_name", type(model).__name__)
+        self.wrapped_name = name_of(model)
         for method in ("log_joint", "statistics_from"):
             if not callable(getattr(model, method, None)):
                 raise ContractError(
                     f"{self.wrapped_name} has no method {method}, which known labels and E-steps by parts need"
                 )
-        own = getattr(model, "stages", None) or (Stage(model.expect, model.maximize),)
+        own = stages_of(model)
         if len(own) != 1:
             raise ContractError(
                 f"an E-step by parts needs a model of one stage, and {self.wrapped_name} has {len(own)}"
@@ -84,8 +85,7 @@ class ByParts:
 
     def objective(self, params: Parameters, statistics: Any) -> float:
         """The model's own."""
-        own = getattr(self.model, "objective", None)
-        return float(statistics.loglik if own is None else own(params, statistics))
+        return float(objective_of(self.model, params, statistics))
 
     def row_loglik(self, params: Parameters, block: Block) -> Array:
         """log p(x_i) of each row (n,), with the penalty if the joint density has one."""

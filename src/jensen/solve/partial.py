@@ -15,6 +15,7 @@ import numpy as np
 
 from jensen.core.block import Array, Block
 from jensen.core.contracts import Expect, Source, Stage, StoppingRule
+from jensen.core.model import name_of
 from jensen.core.parameters import Parameters
 from jensen.errors import ContractError, InputError
 from jensen.numerics.logspace import normalise_logs
@@ -63,7 +64,7 @@ def require(model: Any, solver: str, *methods: str) -> None:
     ContractError
         If not; the message names the model, the solver and what is missing.
     """
-    name = getattr(model, "name", type(model).__name__)
+    name = name_of(model)
     for method in methods:
         if not callable(getattr(model, method.partition("(")[0], None)):
             raise ContractError(f"{name} has no method {method}, which {solver} needs")
@@ -126,20 +127,7 @@ def largest(support: int) -> Shares:
 
 @dataclass(frozen=True)
 class BoundEM(EM):
-    """EM whose objective is a bound on the log-likelihood.
-
-    Attributes
-    ----------
-    promise : str
-        What never falls.
-    """
-
-    promise: str = "free energy"
-
-    @property
-    def ascends(self) -> str:
-        """What the E-step's restriction lets the solver promise."""
-        return self.promise
+    """EM whose objective is a bound on the log-likelihood; its `promise` says what the E-step's restriction keeps."""
 
     def entropy(self, state: EMState) -> float:
         """H(q) of the last E-step: the objective is F itself."""

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from jensen.core.contracts import Info, Point, Request, Solver, Source
+from jensen.core.model import name_of
 from jensen.core.parameters import Parameters
 from jensen.errors import ContractError
 
@@ -68,8 +69,7 @@ class TracedSolver:
 
     def __init__(self, solver: Solver[Any], model: Any, source: Source) -> None:
         if not callable(getattr(model, "complete", None)):
-            name = getattr(model, "name", type(model).__name__)
-            raise ContractError(f"{name} has no method complete(params, statistics), which trace_bound needs")
+            raise ContractError(f"{name_of(model)} has no method complete(params, statistics), which trace_bound needs")
         self.solver, self.model, self.source = solver, model, source
         self._records = list[HalfStep]()
         self._params = list[Parameters]()
@@ -125,7 +125,7 @@ class TracedSolver:
             return float(own(state))
         if not self._exact or not self.solver.ascends:
             raise ContractError(
-                f"{getattr(self.model, 'name', type(self.model).__name__)}: statistics have no entropy, which "
+                f"{name_of(self.model)}: statistics have no entropy, which "
                 f"trace_bound needs where the solver does not take exact E-steps; give jensen.Sums entropy=..."
             )
         return point.objective - float(self.model.complete(point.params, point.statistics))
