@@ -13,7 +13,7 @@ from jensen.core.block import AnyArray, Array, Block
 from jensen.core.contracts import RowPass
 from jensen.core.domains import Simplex
 from jensen.core.parameters import Parameters
-from jensen.errors import ConformanceError, InputError
+from jensen.errors import InputError
 from jensen.numerics.logspace import normalise_logs
 from jensen.testing.data import Rows, as_rows
 from jensen.testing.differences import gradient, moved, units
@@ -79,15 +79,11 @@ def check_family(
         If the rows or the parameters are unusable.
     """
     suite = Suite(family, FAMILY_CHECKS, skip)
-    missing = [name for name in ("n_components", "domains", *FAMILY_CHECKS[2:]) if not hasattr(family, name)]
-    if missing:
-        raise ConformanceError(suite.name, f"has no {missing[0]}, which every family must have")
+    suite.require("family", "n_components", "domains", *FAMILY_CHECKS[2:])
     start = params if isinstance(params, Parameters) else Parameters(params, family.domains)
     start.check()
     checks = _Checks(suite, family, as_rows(x, sample_weight), start, np.random.default_rng(rng))
-    for name in FAMILY_CHECKS:
-        suite.make(name, getattr(checks, name))
-    return suite.report()
+    return suite.run(checks)
 
 
 class _Checks:

@@ -100,9 +100,7 @@ def check_model(
     if any(domain.boundary(start[name]).any() for name, domain in start.domains.items()):
         raise InputError("params must lie inside their domains: EM never leaves the boundary")
     checks = _Checks(suite, checked, as_rows(data, sample_weight), start, np.random.default_rng(rng))
-    for name in MODEL_CHECKS:
-        suite.make(name, getattr(checks, name.replace(" ", "_")))
-    return suite.report()
+    return suite.run(checks)
 
 
 class _Checks(Evaluated):

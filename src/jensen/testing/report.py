@@ -60,18 +60,29 @@ class Suite:
         unknown = sorted(set(skip) - set(names))
         if unknown:
             raise InputError(f"skip names {', '.join(unknown)}, but the checks are {', '.join(names)}")
-        self.name = type(subject).__name__
+        self.subject, self.names, self.name = subject, names, type(subject).__name__
         self.passed, self.skipped = list[str](), {name: "left out by the caller" for name in skip}
 
-    def make(self, name: str, check: Callable[[], str | None]) -> None:
-        """Make a check, unless it is left out; one that returns a text could not be made, for that reason."""
-        if name in self.skipped:
-            return
-        reason = check()
-        if reason is None:
-            self.passed.append(name)
-        else:
-            self.skipped[name] = reason
+    def require(self, kind: str, *names: str) -> None:
+        """Raise the error that names the first attribute that the subject lacks."""
+        for name in names:
+            if not hasattr(self.subject, name):
+                raise ConformanceError(self.name, f"has no {name}, which every {kind} must have")
+
+    def run(self, checks: Any) -> Report:
+        """Make the checks, each a method under its name, and report.
+
+        One that is left out is not made; one that returns a text could not be made, for that reason.
+        """
+        for name in self.names:
+            if name in self.skipped:
+                continue
+            reason = getattr(checks, name.replace(" ", "_"))()
+            if reason is None:
+                self.passed.append(name)
+            else:
+                self.skipped[name] = reason
+        return Report(self.name, tuple(self.passed), dict(self.skipped))
 
     def call(self, method: str, function: Callable[..., Any], *args: Any) -> Any:
         """What a method returns; whatever it raises is its fault."""
@@ -97,10 +108,6 @@ class Suite:
         if first != second:
             raise self.blame(method, "returned different values for the same arguments; expected the same bits")
         return found
-
-    def report(self) -> Report:
-        """What was checked."""
-        return Report(self.name, tuple(self.passed), dict(self.skipped))
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, AnyArray]]:

@@ -11,7 +11,6 @@ import numpy as np
 from jensen.core.block import Array, Block
 from jensen.core.domains import Real
 from jensen.core.parameters import Parameters
-from jensen.errors import ConformanceError
 from jensen.testing.report import Report, Suite, fingerprint, shown
 
 SOURCE_CHECKS = ("blocks", "n_rows", "weight", "repeatable", "fold", "selection", "map_ordered", "failures")
@@ -59,17 +58,11 @@ def check_source(source: Any, *, skip: Collection[str] = ()) -> Report:
     'ArraySource'
     """
     suite = Suite(source, SOURCE_CHECKS, skip)
-    missing = [
-        name for name in ("n_rows", "weight", "n_blocks", "block", "fold", "map_ordered") if not hasattr(source, name)
-    ]
-    if missing:
-        raise ConformanceError(suite.name, f"has no {missing[0]}, which every source must have")
+    suite.require("source", "n_rows", "weight", "n_blocks", "block", "fold", "map_ordered")
     if not int(source.n_blocks) >= 1:
         raise suite.blame("n_blocks", f"is {source.n_blocks}; expected at least 1")
     checks = _Checks(suite, source)
-    for name in SOURCE_CHECKS:
-        suite.make(name, getattr(checks, name))
-    return suite.report()
+    return suite.run(checks)
 
 
 class _Checks:
