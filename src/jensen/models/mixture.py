@@ -17,6 +17,7 @@ from jensen.core.domains import Domain, Simplex
 from jensen.core.information import Information
 from jensen.core.parameters import Parameters
 from jensen.models.louis import louis
+from jensen.models.posterior import expect_by_parts
 from jensen.numerics.logspace import log_of_shares, normalise_logs
 
 
@@ -137,13 +138,8 @@ class Mixture:
 
     def expect_by_parts(self, params: Parameters, block: Block) -> MixtureStatistics:
         """The E-step from the family's density and statistics; what any fused pass must equal."""
-        joint = self.log_joint(params, block)
-        row_loglik = normalise_logs(joint)
-        responsibilities = joint.T
-        if block.weight is not None:
-            row_loglik = row_loglik * block.weight
-            responsibilities = responsibilities * block.weight[:, None]
-        return self.statistics_from(params, block, responsibilities, float(row_loglik.sum()))
+        statistics: MixtureStatistics = expect_by_parts(self, params, block)
+        return statistics
 
     def log_joint(self, params: Parameters, block: Block) -> Array:
         """log(pi_k f_k(x_i)) less the family's penalty, shape (K, n): what the E-step normalises; the caller's own."""

@@ -22,6 +22,15 @@ LABELS = "labels"
 _SHARED = frozenset({"complete", "family", "n_components", "faults", "statistics_from", "separable", "maximize_within"})
 
 
+def expect_by_parts(model: Any, params: Parameters, block: Block) -> Any:
+    """The E-step from a model's ``log_joint``, which may be overwritten, and its ``statistics_from``."""
+    joint = model.log_joint(params, block)
+    rows = normalise_logs(joint)
+    if block.weight is not None:
+        rows, joint = rows * block.weight, joint * block.weight
+    return model.statistics_from(params, block, np.ascontiguousarray(joint.T), float(rows.sum()))
+
+
 class ByParts:
     """A model whose E-step goes by its ``log_joint`` and ``statistics_from``, which know the entropy of the posterior.
 
@@ -73,11 +82,7 @@ class ByParts:
 
     def expect(self, params: Parameters, block: Block) -> Any:
         """The E-step from the joint density."""
-        joint = self.log_joint(params, block)
-        rows = normalise_logs(joint)
-        if block.weight is not None:
-            rows, joint = rows * block.weight, joint * block.weight
-        return self.statistics_from(params, block, np.ascontiguousarray(joint.T), float(rows.sum()))
+        return expect_by_parts(self, params, block)
 
     def maximize(self, params: Parameters, statistics: Any) -> Any:
         """The model's own M-step."""
