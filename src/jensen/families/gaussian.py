@@ -236,7 +236,7 @@ class Gaussian:
         counts = statistics.counts
         if statistics.shift is params["means"]:
             old, moments = (statistics.shift, params["covariances"]), (counts, statistics.first, statistics.scatter)
-            found = native_maximize(self.shape, np.ascontiguousarray(self.ridge), old, moments)
+            found = native_maximize(self.shape, self.ridge, old, moments)
             if found is not None:
                 return {"means": found[0], "covariances": found[1]}
         means, scatter = statistics.centred()
@@ -289,8 +289,8 @@ class Gaussian:
             if statistics.shift is not params["means"]:
                 return None
             moments = (statistics.counts, statistics.first, statistics.scatter)
-        start, ridge = (params["weights"], params["means"], params["covariances"]), np.ascontiguousarray(self.ridge)
-        return gaussian_burst(block.x, block.weight, self.shape, ridge, steps, start, moments)
+        start = (params["weights"], params["means"], params["covariances"])
+        return gaussian_burst(block.x, block.weight, self.shape, self.ridge, steps, start, moments)
 
     def on_trail(self, params: Parameters, trail: GaussianTrail, step: int) -> tuple[Parameters, GaussianStatistics]:
         """Parameters of the same domains, and their statistics, after a step of a trail; 0 is its start."""

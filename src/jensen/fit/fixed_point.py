@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self, get_args
+from typing import Any, get_args
 
 import numpy as np
 
@@ -209,10 +209,6 @@ class _Image:
     after: Parameters
     loglik: float
     weight: float = 1.0
-
-    def merge(self, other: Self) -> Self:
-        """There is nothing to merge with."""
-        raise NotImplementedError
 
 
 class _NoData:
