@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
-from climbs import climb, falls, small_problem
+from climbs import OneBlock, climb, falls, small_problem
 from examples import example
 from mixtures import NeverStop, mixture
 
@@ -64,15 +64,6 @@ class Hill:
 
     def objective(self, params, statistics):
         return statistics
-
-
-class OneBlock:
-    """A source of one block without content."""
-
-    n_blocks = n_rows = 1
-
-    def fold(self, block_pass, params):
-        return block_pass(params, None)
 
 
 def go(hill, method=None, rule=None, limits=None, observer=None):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from climbs import OneBlock
 
 from jensen.core.contracts import Stage
 from jensen.core.domains import Real
@@ -10,15 +11,6 @@ from jensen.core.status import Status
 from jensen.solve.em import EM
 from jensen.solve.loop import Limits, run
 from jensen.solve.stopping import AitkenRule, AtRest
-
-
-class OneBlock:
-    """A source of one block without content."""
-
-    n_blocks = 1
-
-    def fold(self, block_pass, params, blocks=None):
-        return block_pass(params, None)
 
 
 class TwoStages:

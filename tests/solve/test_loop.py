@@ -6,6 +6,7 @@ from threading import Event
 
 import numpy as np
 import pytest
+from climbs import OneBlock
 
 from jensen.core.contracts import Stage
 from jensen.core.domains import Real
@@ -41,13 +42,6 @@ class Script:
 
     def objective(self, params, statistics):
         return statistics
-
-
-class OneBlock:
-    """A source of one block without content."""
-
-    def fold(self, block_pass, params):
-        return block_pass(params, None)
 
 
 def play(*lines, rule=None, limits=None, observer=None):

@@ -51,3 +51,12 @@ def falls(infos):
     """The largest fall between points of one objective, as a share of it; an infinite gain begins another objective."""
     gains = [info.objective - before.objective for before, info in pairwise(infos) if np.isfinite(info.gain)]
     return max([-gain / max(abs(infos[-1].objective), 1.0) for gain in gains], default=0.0)
+
+
+class OneBlock:
+    """A source of one block without content, for models that carry their own data."""
+
+    n_blocks = n_rows = 1
+
+    def fold(self, block_pass, params, blocks=None):
+        return block_pass(params, None)
