@@ -17,6 +17,7 @@ from jensen.solve.em import Evaluated, largest_step, maximized
 from jensen.solve.partial import CONDITIONAL, Shares, check_count, require, under_shares
 from jensen.solve.stochastic import drawn
 from jensen.solve.stopping import AtRest
+from jensen.solve.variants import AsItIs
 
 
 def tempered(beta: float) -> Shares:
@@ -133,7 +134,7 @@ class AnnealedEM:
 
 
 @dataclass(frozen=True)
-class Annealed:
+class Annealed(AsItIs):
     """Deterministic annealing (Ueda & Nakano 1998): q is proportional to p(x, z)^beta, and beta rises to 1.
 
     A small beta smooths the objective, so that the end depends less on the start. Components that come to coincide at a
@@ -179,7 +180,3 @@ class Annealed:
         betas = [float(beta) for beta in self.betas]
         rising = tuple(betas if betas[-1] == 1.0 else [*betas, 1.0])
         return AnnealedEM(model, rising, int(self.steps), float(self.tol), self.seed, isinstance(rule, AtRest))
-
-    def source(self, source: Source) -> Source:
-        """The data as they are."""
-        return source

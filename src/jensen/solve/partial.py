@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from jensen.core.block import Array, Block
-from jensen.core.contracts import Expect, Source, Stage, StoppingRule
+from jensen.core.contracts import Expect, Stage, StoppingRule
 from jensen.core.model import name_of
 from jensen.core.parameters import Parameters
 from jensen.errors import ContractError, InputError
 from jensen.numerics.logspace import normalise_logs
 from jensen.solve.em import EM, EMState
 from jensen.solve.stopping import AtRest
+from jensen.solve.variants import AsItIs
 
 # What an E-step makes of log joint densities (K, n), which it may overwrite: shares (K, n) and the rows' bounds (n,).
 Shares = Callable[[Array, Block], tuple[Array, Array]]
@@ -137,7 +138,7 @@ class BoundEM(EM):
 
 
 @dataclass(frozen=True)
-class Truncated:
+class Truncated(AsItIs):
     """EM over the most probable components of each row (Luecke & Eggert 2010); F never falls.
 
     For models that declare ``log_joint`` and ``statistics_from``, such as `jensen.models.Mixture`.
@@ -162,13 +163,9 @@ class Truncated:
         """The solver; the model must have one stage."""
         return _bounded(model, rule, type(self).__name__, self.support, "free energy")
 
-    def source(self, source: Source) -> Source:
-        """The data as they are."""
-        return source
-
 
 @dataclass(frozen=True)
-class Hard:
+class Hard(AsItIs):
     """Classification EM (Celeux & Govaert 1992): every row goes to its most probable component.
 
     H(q) = 0, so that F is the complete-data log-likelihood, which never falls. The estimates are biased towards
@@ -183,10 +180,6 @@ class Hard:
     def solver(self, model: Any, rule: StoppingRule) -> BoundEM:
         """The solver; the model must have one stage."""
         return _bounded(model, rule, type(self).__name__, 1, "complete-data likelihood")
-
-    def source(self, source: Source) -> Source:
-        """The data as they are."""
-        return source
 
 
 def _bounded(model: Any, rule: StoppingRule, solver: str, support: int, promise: str) -> BoundEM:

@@ -15,6 +15,7 @@ from jensen.numerics.streams import stream
 from jensen.solve.em import EM, EMState, Evaluated, maximized
 from jensen.solve.partial import CONDITIONAL, Shares, check_count, exact, require, under_shares
 from jensen.solve.stopping import AtRest
+from jensen.solve.variants import AsItIs
 
 
 def drawn(shares: Shares, seed: int, purpose: str, iteration: int) -> Shares:
@@ -156,7 +157,7 @@ class StochasticEM:
 
 
 @dataclass(frozen=True)
-class Stochastic:
+class Stochastic(AsItIs):
     """Stochastic EM (Celeux & Diebolt 1985): components are drawn from the posterior, the best point is kept.
 
     It promises nothing, and can leave saddles and poor optima. After the draws, plain EM goes on from the point of the
@@ -188,7 +189,3 @@ class Stochastic:
         require(model, "Stochastic", *CONDITIONAL)
         burst, measured = getattr(model, "burst", None), isinstance(rule, AtRest)
         return StochasticEM(model, int(self.seed), int(self.draws), burst, measured)
-
-    def source(self, source: Source) -> Source:
-        """The data as they are."""
-        return source

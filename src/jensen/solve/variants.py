@@ -44,8 +44,16 @@ class Variant(Protocol):
         ...
 
 
+class AsItIs:
+    """A variant that takes the data as they are cut."""
+
+    def source(self, source: Source) -> Source:
+        """The data as they are."""
+        return source
+
+
 @dataclass(frozen=True)
-class Plain:
+class Plain(AsItIs):
     """EM, with or without acceleration; what never falls is the objective.
 
     Attributes
@@ -72,7 +80,3 @@ class Plain:
             return plain
         climb = Accelerated(model, _METHODS[self.accelerate], measured, self.promise, 0.0 if self.promise else _SLACK)
         return Auto(plain, climb, getattr(rule, "tolerance", _TOLERANCE)) if self.accelerate == "auto" else climb
-
-    def source(self, source: Source) -> Source:
-        """The data as they are."""
-        return source
