@@ -5,39 +5,52 @@
 
 namespace JENSEN_ISA {
 
+// Few features: all components of one strip of rows after the other, the rows and their best in registers.
 template <class T, int D, int R>
-void joint_small(const Workspace<T>& w, int k, const T* factor, int filled) {
+void joint_small(const Task<T>& task, const Workspace<T>& w, int filled) {
     constexpr int L = kLanes<T>;
-    const T* centre = w.centre + static_cast<int64_t>(k) * w.padded;
-    const T offset = w.offset[k];
-    T* joint = w.joint + static_cast<int64_t>(k) * w.ld;
+    const int64_t step = task.shape == Shape::tied ? 0 : w.factor_size;
     for (int i = 0; i < filled; i += R * L) {
-        Vec<T> c[R][D], q[R];
+        fetch_ahead(w, i, R * L);
+        Vec<T> x[R][D], best[R];
 #pragma GCC unroll 8
         for (int j = 0; j < D; ++j)
 #pragma GCC unroll 4
-            for (int r = 0; r < R; ++r) c[r][j] = load(w.xt + j * w.ld + i + r * L) - centre[j];
-        int p = 0;
+            for (int r = 0; r < R; ++r) x[r][j] = load(w.xt + j * w.ld + i + r * L);
 #pragma GCC unroll 4
-        for (int r = 0; r < R; ++r) q[r] = splat(offset);
+        for (int r = 0; r < R; ++r) best[r] = lowest<T>();
+        const T *centre = w.centre, *factor = w.factor;
+        T* joint = w.joint + i;
+        for (int k = 0; k < w.K; ++k, centre += w.padded, factor += step, joint += w.ld) {
+            Vec<T> c[R][D], q[R];
 #pragma GCC unroll 8
-        for (int j = 0; j < D; ++j) {
-            Vec<T> z[R];
+            for (int j = 0; j < D; ++j)
 #pragma GCC unroll 4
-            for (int r = 0; r < R; ++r) z[r] = c[r][0] * factor[p];
-            ++p;
+                for (int r = 0; r < R; ++r) c[r][j] = x[r][j] - centre[j];
+#pragma GCC unroll 4
+            for (int r = 0; r < R; ++r) q[r] = splat(w.offset[k]);
+            int p = 0;
 #pragma GCC unroll 8
-            for (int l = 1; l <= j; ++l, ++p)
+            for (int j = 0; j < D; ++j) {
+                Vec<T> z[R];
 #pragma GCC unroll 4
-                for (int r = 0; r < R; ++r) z[r] += c[r][l] * factor[p];
+                for (int r = 0; r < R; ++r) z[r] = c[r][0] * factor[p];
+                ++p;
+#pragma GCC unroll 8
+                for (int l = 1; l <= j; ++l, ++p)
 #pragma GCC unroll 4
-            for (int r = 0; r < R; ++r) q[r] -= z[r] * z[r];
+                    for (int r = 0; r < R; ++r) z[r] += c[r][l] * factor[p];
+#pragma GCC unroll 4
+                for (int r = 0; r < R; ++r) q[r] -= z[r] * z[r];
+            }
+#pragma GCC unroll 4
+            for (int r = 0; r < R; ++r) {
+                store(joint + r * L, q[r]);
+                best[r] = vmax<T>(best[r], q[r]);
+            }
         }
 #pragma GCC unroll 4
-        for (int r = 0; r < R; ++r) {
-            store(joint + i + r * L, q[r]);
-            store(w.best + i + r * L, vmax<T>(load(w.best + i + r * L), q[r]));
-        }
+        for (int r = 0; r < R; ++r) store(w.best + i + r * L, best[r]);
     }
 }
 
@@ -89,29 +102,37 @@ void joint_tiles(const Workspace<T>& w, int k, const T* factor, int filled) {
 
 // D is the number of features where it is small and loops are unrolled, or 0.
 template <class T, int D>
-void joint_diagonal(const Workspace<T>& w, int k, const T* factor, bool spherical, int filled) {
+void joint_diagonal(const Workspace<T>& w, bool spherical, int filled) {
     constexpr int L = kLanes<T>, R = kStrip;
     const int d = D > 0 ? D : w.d;
-    const T* centre = w.centre + static_cast<int64_t>(k) * w.padded;
-    T* joint = w.joint + static_cast<int64_t>(k) * w.ld;
     for (int i = 0; i < filled; i += R * L) {
-        Vec<T> q[R] = {};
+        fetch_ahead(w, i, R * L);
+        Vec<T> best[R];
+#pragma GCC unroll 4
+        for (int r = 0; r < R; ++r) best[r] = lowest<T>();
+        const T *centre = w.centre, *factor = w.factor;
+        T* joint = w.joint + i;
+        for (int k = 0; k < w.K; ++k, centre += w.padded, factor += w.factor_size, joint += w.ld) {
+            Vec<T> q[R] = {};
 #pragma GCC unroll 8
-        for (int j = 0; j < d; ++j) {
-            const T square = spherical ? T(1) : factor[j];
+            for (int j = 0; j < d; ++j) {
+                const T square = spherical ? T(1) : factor[j];
+#pragma GCC unroll 4
+                for (int r = 0; r < R; ++r) {
+                    const Vec<T> c = load(w.xt + j * w.ld + i + r * L) - centre[j];
+                    q[r] += (c * square) * c;
+                }
+            }
+            const T scale = spherical ? factor[0] : T(1);
 #pragma GCC unroll 4
             for (int r = 0; r < R; ++r) {
-                const Vec<T> c = load(w.xt + j * w.ld + i + r * L) - centre[j];
-                q[r] += (c * square) * c;
+                const Vec<T> value = w.offset[k] - q[r] * scale;
+                store(joint + r * L, value);
+                best[r] = vmax<T>(best[r], value);
             }
         }
-        const T scale = spherical ? factor[0] : T(1);
 #pragma GCC unroll 4
-        for (int r = 0; r < R; ++r) {
-            const Vec<T> value = w.offset[k] - q[r] * scale;
-            store(joint + i + r * L, value);
-            store(w.best + i + r * L, vmax<T>(load(w.best + i + r * L), value));
-        }
+        for (int r = 0; r < R; ++r) store(w.best + i + r * L, best[r]);
     }
 }
 
@@ -135,8 +156,8 @@ JENSEN_INLINE Vec<double> weighted_log(Vec<T> weight, Vec<T> best, Vec<T> total)
     }
 }
 
-// Turn joint densities into weighted responsibilities; the sum of the weighted log-likelihoods comes back. Rows from
-// `plain` on are weighted.
+// Turn joint densities into shares of the largest one, and find what makes responsibilities of them, times the row's
+// weight; the sum of the weighted log-likelihoods comes back. Rows from `plain` on are weighted.
 template <class T>
 double normalise(Workspace<T>& w, int filled, int plain, bool labelled = false) {
     constexpr int L = kLanes<T>;
@@ -179,9 +200,7 @@ double normalise(Workspace<T>& w, int filled, int plain, bool labelled = false) 
                 held = 0;
             }
         }
-        store(w.total + i, scale);
-        p = w.joint + i;
-        for (int k = 0; k < w.K; ++k, p += w.ld) store(p, load(p) * scale);
+        store(w.scale + i, scale);
     }
     for (int l = 0; l < L; ++l) loglik += log_scalar(static_cast<double>(product[l])) + static_cast<double>(peak[l]);
     return loglik + sum<double>(weighted);
@@ -189,34 +208,32 @@ double normalise(Workspace<T>& w, int filled, int plain, bool labelled = false) 
 
 template <class T>
 void joint_all(const Task<T>& task, Workspace<T>& w, int filled) {
-    const Vec<T> lowest = splat(static_cast<T>(sizeof(T) == sizeof(double) ? -1e300 : -1e38));
-    for (int i = 0; i < filled; i += kLanes<T>) store(w.best + i, lowest);
-    for (int k = 0; k < w.K; ++k) {
-        const T* factor = w.factor + (task.shape == Shape::tied ? 0 : k * w.factor_size);
-        if (task.shape == Shape::diag || task.shape == Shape::spherical) {
-            const bool spherical = task.shape == Shape::spherical;
-            switch (w.d) {
-                case 1: joint_diagonal<T, 1>(w, k, factor, spherical, filled); break;
-                case 2: joint_diagonal<T, 2>(w, k, factor, spherical, filled); break;
-                case 3: joint_diagonal<T, 3>(w, k, factor, spherical, filled); break;
-                case 4: joint_diagonal<T, 4>(w, k, factor, spherical, filled); break;
-                case 8: joint_diagonal<T, 8>(w, k, factor, spherical, filled); break;
-                default: joint_diagonal<T, 0>(w, k, factor, spherical, filled);
-            }
-            continue;
-        }
-        constexpr int R4 = kRegisters >= 32 ? 4 : 2, R2 = kRegisters >= 32 ? 2 : 1;
+    if (task.shape == Shape::diag || task.shape == Shape::spherical) {
+        const bool spherical = task.shape == Shape::spherical;
         switch (w.d) {
-            case 1: joint_small<T, 1, R4>(w, k, factor, filled); break;
-            case 2: joint_small<T, 2, R4>(w, k, factor, filled); break;
-            case 3: joint_small<T, 3, R4>(w, k, factor, filled); break;
-            case 4: joint_small<T, 4, R4>(w, k, factor, filled); break;
-            case 5: joint_small<T, 5, R2>(w, k, factor, filled); break;
-            case 6: joint_small<T, 6, R2>(w, k, factor, filled); break;
-            case 7: joint_small<T, 7, R2>(w, k, factor, filled); break;
-            case 8: joint_small<T, 8, R2>(w, k, factor, filled); break;
-            default: joint_tiles<T>(w, k, factor, filled);
+            case 1: return joint_diagonal<T, 1>(w, spherical, filled);
+            case 2: return joint_diagonal<T, 2>(w, spherical, filled);
+            case 3: return joint_diagonal<T, 3>(w, spherical, filled);
+            case 4: return joint_diagonal<T, 4>(w, spherical, filled);
+            case 8: return joint_diagonal<T, 8>(w, spherical, filled);
+            default: return joint_diagonal<T, 0>(w, spherical, filled);
         }
+    }
+    constexpr int R4 = kRegisters >= 32 ? 4 : 2, R2 = kRegisters >= 32 ? 2 : 1;
+    switch (w.d) {
+        case 1: return joint_small<T, 1, R4>(task, w, filled);
+        case 2: return joint_small<T, 2, R4>(task, w, filled);
+        case 3: return joint_small<T, 3, R4>(task, w, filled);
+        case 4: return joint_small<T, 4, R4>(task, w, filled);
+        case 5: return joint_small<T, 5, R2>(task, w, filled);
+        case 6: return joint_small<T, 6, R2>(task, w, filled);
+        case 7: return joint_small<T, 7, R2>(task, w, filled);
+        case 8: return joint_small<T, 8, R2>(task, w, filled);
+    }
+    for (int i = 0; i < filled; i += kLanes<T>) store(w.best + i, lowest<T>());
+    // Above, the factor of one component fills most of the first-level cache: all strips go past it.
+    for (int k = 0; k < w.K; ++k) {
+        joint_tiles<T>(w, k, w.factor + (task.shape == Shape::tied ? 0 : k * w.factor_size), filled);
     }
 }
 

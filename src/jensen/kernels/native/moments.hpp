@@ -32,10 +32,10 @@ void moments_range(const Workspace<T>& w, int k, int filled, double* lanes) {
     constexpr int L = kLanes<T>;
     constexpr int N = End - Begin;
     const T* centre = w.centre + static_cast<int64_t>(k) * w.padded;
-    const T* resp = w.joint + static_cast<int64_t>(k) * w.ld;
+    const T* share = w.joint + static_cast<int64_t>(k) * w.ld;
     Vec<T> s[N][End] = {}, f[N] = {}, count = {};
     for (int i = 0; i < filled; i += L) {
-        const Vec<T> r = load(resp + i);
+        const Vec<T> r = load(share + i) * load(w.scale + i);
         Vec<T> c[N], rc[N];
 #pragma GCC unroll 8
         for (int a = 0; a < N; ++a) {
@@ -71,10 +71,10 @@ template <class T, int D>
 void moments_diagonal_small(const Workspace<T>& w, int k, int filled, double* lanes) {
     constexpr int L = kLanes<T>;
     const T* centre = w.centre + static_cast<int64_t>(k) * w.padded;
-    const T* resp = w.joint + static_cast<int64_t>(k) * w.ld;
+    const T* share = w.joint + static_cast<int64_t>(k) * w.ld;
     Vec<T> s[D] = {}, f[D] = {}, count = {};
     for (int i = 0; i < filled; i += L) {
-        const Vec<T> r = load(resp + i);
+        const Vec<T> r = load(share + i) * load(w.scale + i);
         count += r;
 #pragma GCC unroll 8
         for (int j = 0; j < D; ++j) {
@@ -91,114 +91,102 @@ void moments_diagonal_small(const Workspace<T>& w, int k, int filled, double* la
     add_lanes<T>(lanes + 2 * D * L, count);
 }
 
-// Add over the rows (rc_a c_b) of a 4 x 4 tile; on the diagonal tile only b <= a is wanted.
-template <class T, bool Diagonal>
-JENSEN_INLINE void add_tile(const T* rc, const T* c, int rows, int filled, Vec<T> (&s)[kTile][kTile]) {
-    constexpr int L = kLanes<T>;
-    for (int i = 0; i < filled; i += L) {
-        Vec<T> a[kTile];
-#pragma GCC unroll 4
-        for (int t = 0; t < kTile; ++t) a[t] = load(rc + t * rows + i);
-#pragma GCC unroll 4
-        for (int u = 0; u < kTile; ++u) {
-            const Vec<T> b = load(c + u * rows + i);
-#pragma GCC unroll 4
-            for (int t = Diagonal ? u : 0; t < kTile; ++t) s[t][u] += a[t] * b;
-        }
-    }
-}
-
-template <class T, bool Diagonal>
-void scatter_tile(const T* rc, const T* c, int rows, int filled, T out[kTile][kTile]) {
-    Vec<T> s[kTile][kTile] = {};
-    add_tile<T, Diagonal>(rc, c, rows, filled, s);
-#pragma GCC unroll 4
-    for (int t = 0; t < kTile; ++t) sum_four(s[t][0], s[t][1], s[t][2], s[t][3], out[t]);
-}
-
-// The tile goes on from the lanes of the sub-blocks before: adding lanes up each time would cost as much as the tile
-// where features are few.
-template <class T, bool Diagonal>
-void scatter_tile_in_lanes(const T* rc, const T* c, int rows, int filled, T* lanes) {
-    constexpr int L = kLanes<T>;
-    Vec<T> s[kTile][kTile] = {};
-#pragma GCC unroll 4
-    for (int t = 0; t < kTile; ++t)
-#pragma GCC unroll 4
-        for (int u = 0; u < (Diagonal ? t + 1 : kTile); ++u) s[t][u] = load(lanes + (t * kTile + u) * L);
-    add_tile<T, Diagonal>(rc, c, rows, filled, s);
-#pragma GCC unroll 4
-    for (int t = 0; t < kTile; ++t)
-#pragma GCC unroll 4
-        for (int u = 0; u < (Diagonal ? t + 1 : kTile); ++u) store(lanes + (t * kTile + u) * L, s[t][u]);
-}
-
-// Add the scatter of the `filled` rows in `scaled` and `centred` to component k's.
+// Add to a tile of the scatter, 16 numbers by rows, the sums over the lanes.
 template <class T>
-void add_scatter(const Task<T>& task, const Workspace<T>& w, int k, int filled) {
-    const int d = w.d, ld = w.ld;
-    const int matrix = task.shape == Shape::tied ? 0 : k;
-    if constexpr (sizeof(T) == sizeof(double)) {
-        if (const int per_matrix = tile_lanes<T>(d, task.shape)) {
-            T* lanes = w.lanes + static_cast<int64_t>(matrix) * per_matrix * kLanes<T>;
-            for (int a = 0; a < d; a += kTile) {
-                for (int b = 0; b <= a; b += kTile, lanes += kTile * kTile * kLanes<T>) {
-                    const T *rc = w.scaled + a * ld, *c = w.centred + b * ld;
-                    if (a == b) scatter_tile_in_lanes<T, true>(rc, c, ld, filled, lanes);
-                    else scatter_tile_in_lanes<T, false>(rc, c, ld, filled, lanes);
-                }
-            }
-            return;
-        }
-    }
-    double* scatter = task.scatter + static_cast<int64_t>(matrix) * d * d;
-    T tile[kTile][kTile];
-    for (int a = 0; a < d; a += kTile) {
-        for (int b = 0; b <= a; b += kTile) {
-            if (a == b) {
-                scatter_tile<T, true>(w.scaled + a * ld, w.centred + b * ld, ld, filled, tile);
-            } else {
-                scatter_tile<T, false>(w.scaled + a * ld, w.centred + b * ld, ld, filled, tile);
-            }
-            for (int t = 0; t < kTile && a + t < d; ++t) {
-                for (int u = 0; u < kTile && b + u <= a + t; ++u) {
-                    scatter[static_cast<int64_t>(a + t) * d + b + u] += static_cast<double>(tile[t][u]);
-                }
-            }
+JENSEN_INLINE void add_tile(Vec<T> (&s)[kTile][kTile], double* out) {
+    if constexpr (kBytes == 64) {
+        sum_eight(s[0][0], s[0][1], s[0][2], s[0][3], s[1][0], s[1][1], s[1][2], s[1][3], out);
+        sum_eight(s[2][0], s[2][1], s[2][2], s[2][3], s[3][0], s[3][1], s[3][2], s[3][3], out + 8);
+    } else {
+        T tile[kTile];
+#pragma GCC unroll 4
+        for (int t = 0; t < kTile; ++t) {
+            sum_four(s[t][0], s[t][1], s[t][2], s[t][3], tile);
+#pragma GCC unroll 4
+            for (int u = 0; u < kTile; ++u) out[t * kTile + u] += static_cast<double>(tile[u]);
         }
     }
 }
 
+// Moments of component k over strips of rows: `strips` has the first row of each, all strips where it is null. Tiles
+// of the scatter go row by row; the tile on the diagonal goes with the first moments, from registers.
 template <class T>
-void moments_tiles(const Task<T>& task, const Workspace<T>& w, int k, int filled) {
-    constexpr int L = kLanes<T>;
-    const int d = w.d, ld = w.ld, padded = w.padded;
+void moments_tiles(const Task<T>& task, const Workspace<T>& w, int k, const int32_t* strips, int n_strips) {
+    constexpr int L = kLanes<T>, S = kStrip * L;
+    const int d = w.d, ld = w.ld, rows = n_strips * S;
     const T* centre = w.centre + static_cast<int64_t>(k) * w.padded;
-    const T* resp = w.joint + static_cast<int64_t>(k) * ld;
+    const T* share = w.joint + static_cast<int64_t>(k) * ld;
+    double* tile = w.lanes + (task.shape == Shape::tied ? 0 : k * tiles_size(d));
     Vec<T> count = {};
-    for (int i = 0; i < filled; i += L) count += load(resp + i);
-    task.counts[k] += static_cast<double>(sum<T>(count));
-    for (int j0 = 0; j0 < padded; j0 += kTile) {
-        Vec<T> f[kTile] = {};
-        for (int i = 0; i < filled; i += L) {
-            const Vec<T> r = load(resp + i);
+    for (int s = 0; s < n_strips; ++s) {
+        const int from = strips ? strips[s] : s * S;
 #pragma GCC unroll 4
-            for (int t = 0; t < kTile; ++t) {
-                // Features beyond the last are zeros in xt, and have the centre 0.
-                const Vec<T> c = load(w.xt + (j0 + t) * ld + i) - centre[j0 + t];
-                const Vec<T> rc = r * c;
-                store(w.centred + (j0 + t) * ld + i, c);
-                store(w.scaled + (j0 + t) * ld + i, rc);
-                f[t] += rc;
+        for (int r = 0; r < kStrip; ++r) {
+            const Vec<T> resp = load(share + from + r * L) * load(w.scale + from + r * L);
+            store(w.resp + s * S + r * L, resp);
+            count += resp;
+        }
+    }
+    task.counts[k] += static_cast<double>(sum<T>(count));
+    for (int a = 0; a < d; a += kTile) {
+        Vec<T> f[kTile] = {}, own[kTile][kTile] = {};
+        T* centred = w.centred + a * ld;
+        for (int s = 0, i = 0; s < n_strips; ++s) {
+            const T* x = w.xt + a * ld + (strips ? strips[s] : i);
+            for (int r = 0; r < kStrip; ++r, i += L, x += L) {
+                const Vec<T> resp = load(w.resp + i);
+                Vec<T> c[kTile];
+#pragma GCC unroll 4
+                for (int t = 0; t < kTile; ++t) {
+                    // Features beyond the last are zeros in xt, and have the centre 0.
+                    c[t] = load(x + t * ld) - centre[a + t];
+                    const Vec<T> rc = resp * c[t];
+                    store(centred + t * ld + i, c[t]);
+                    store(w.scaled + t * ld + i, rc);
+                    f[t] += rc;
+#pragma GCC unroll 4
+                    for (int u = 0; u <= t; ++u) own[t][u] += rc * c[u];
+                }
             }
         }
         T sums[kTile];
         sum_four(f[0], f[1], f[2], f[3], sums);
-        for (int t = 0; t < kTile && j0 + t < d; ++t) {
-            task.first[static_cast<int64_t>(k) * d + j0 + t] += static_cast<double>(sums[t]);
+        for (int t = 0; t < kTile && a + t < d; ++t) {
+            task.first[static_cast<int64_t>(k) * d + a + t] += static_cast<double>(sums[t]);
         }
+        for (int b = 0; b < a; b += kTile, tile += kTile * kTile) {
+            const T* other = w.centred + b * ld;
+            Vec<T> s[kTile][kTile] = {};
+            for (int i = 0; i < rows; i += L) {
+                Vec<T> rc[kTile];
+#pragma GCC unroll 4
+                for (int t = 0; t < kTile; ++t) rc[t] = load(w.scaled + t * ld + i);
+#pragma GCC unroll 4
+                for (int u = 0; u < kTile; ++u) {
+                    const Vec<T> c = load(other + u * ld + i);
+#pragma GCC unroll 4
+                    for (int t = 0; t < kTile; ++t) s[t][u] += rc[t] * c;
+                }
+            }
+            add_tile<T>(s, tile);
+        }
+        add_tile<T>(own, tile);
+        tile += kTile * kTile;
     }
-    add_scatter<T>(task, w, k, filled);
+}
+
+// Shares of component k become responsibilities, in their place; its count grows by their sum.
+template <class T>
+const T* weigh(const Task<T>& task, const Workspace<T>& w, int k, int filled) {
+    T* share = w.joint + static_cast<int64_t>(k) * w.ld;
+    Vec<T> count = {};
+    for (int i = 0; i < filled; i += kLanes<T>) {
+        const Vec<T> r = load(share + i) * load(w.scale + i);
+        store(share + i, r);
+        count += r;
+    }
+    task.counts[k] += static_cast<double>(sum<T>(count));
+    return share;
 }
 
 template <class T>
@@ -206,10 +194,7 @@ void moments_diagonal(const Task<T>& task, const Workspace<T>& w, int k, int fil
     constexpr int L = kLanes<T>;
     const int d = w.d, ld = w.ld;
     const T* centre = w.centre + static_cast<int64_t>(k) * w.padded;
-    const T* resp = w.joint + static_cast<int64_t>(k) * ld;
-    Vec<T> count = {};
-    for (int i = 0; i < filled; i += L) count += load(resp + i);
-    task.counts[k] += static_cast<double>(sum<T>(count));
+    const T* resp = weigh(task, w, k, filled);
     double trace = 0.0;
     for (int j0 = 0; j0 < d; j0 += kTile) {
         Vec<T> f[kTile] = {}, s[kTile] = {};
@@ -272,12 +257,12 @@ void moments_all(const Task<T>& task, Workspace<T>& w, int filled) {
             case 6: moments_range<T, 6, 0, range_end(0, 6)>(w, k, filled, lanes); break;
             case 7: moments_range<T, 7, 0, range_end(0, 7)>(w, k, filled, lanes); break;
             case 8: moments_range<T, 8, 0, range_end(0, 8)>(w, k, filled, lanes); break;
-            default: moments_tiles<T>(task, w, k, filled);
+            default: moments_tiles<T>(task, w, k, nullptr, filled / (kStrip * kLanes<T>));
         }
     }
 }
 
-// Add the lanes of small d up, and mirror the triangles.
+// Add the lanes of small d up, bring tiles into their places, and mirror the triangles.
 template <class T>
 void finish(const Task<T>& task, Workspace<T>& w) {
     const int d = w.d;
@@ -305,14 +290,13 @@ void finish(const Task<T>& task, Workspace<T>& w) {
     const int n_matrices = !triangles ? 0 : task.shape == Shape::tied ? 1 : w.K;
     for (int k = 0; k < n_matrices; ++k) {
         double* scatter = task.scatter + static_cast<int64_t>(k) * d * d;
-        if (const int per_matrix = tile_lanes<T>(d, task.shape)) {
-            const double* lane = w.lanes + static_cast<int64_t>(k) * per_matrix * kLanes<T>;
+        if (d > kSmall) {
+            const double* tile = w.lanes + k * tiles_size(d);
             for (int a = 0; a < d; a += kTile) {
                 for (int b = 0; b <= a; b += kTile) {
                     for (int t = 0; t < kTile; ++t) {
-                        for (int u = 0; u < kTile; ++u, lane += kLanes<T>) {
-                            if (a + t >= d || b + u > a + t) continue;
-                            for (int l = 0; l < kLanes<T>; ++l) scatter[static_cast<int64_t>(a + t) * d + b + u] += lane[l];
+                        for (int u = 0; u < kTile; ++u, ++tile) {
+                            if (a + t < d && b + u <= a + t) scatter[static_cast<int64_t>(a + t) * d + b + u] += *tile;
                         }
                     }
                 }

@@ -74,10 +74,9 @@ template <class T>
 int joint_pruned(const Task<T>& task, Workspace<T>& w, int i, const int32_t* own, int n_own, uint16_t* active) {
     constexpr int L = kLanes<T>, R = kStrip;
     const T margin = static_cast<T>(37.0 + log_scalar(static_cast<double>(w.K)));
-    const T lowest = static_cast<T>(sizeof(T) == sizeof(double) ? -1e300 : -1e38);
     Vec<T> best[R], floor[R];
     BitsVec<T> label[R] = {};
-    for (int r = 0; r < R; ++r) best[r] = floor[r] = splat(lowest);
+    for (int r = 0; r < R; ++r) best[r] = floor[r] = lowest<T>();
     int found = 0;
     auto visit = [&](int k) {
         Vec<T> q[R];
@@ -122,9 +121,9 @@ double normalise_strip(Workspace<T>& w, int i, const uint16_t* active, int n_act
             total += e;
         }
         total = or_one<T>(total);
-        Vec<T> scale = reciprocal(total);
+        const Vec<T> scale = reciprocal(total);
         const Vec<T> weight = weighted ? load(w.row_weight + at) : splat(T(1));
-        scale *= weight;
+        store(w.scale + at, scale * weight);
         for (int l = 0; l < L; ++l) {
             if (weight[l] == 0) continue;
             // Most rows belong to one component for certain, and need no logarithm.
@@ -132,21 +131,14 @@ double normalise_strip(Workspace<T>& w, int i, const uint16_t* active, int n_act
             const double log_sum = sum == 1.0 ? 0.0 : log_scalar(sum);
             loglik += static_cast<double>(weight[l]) * (static_cast<double>(best[l]) + log_sum);
         }
-        for (int a = 0; a < n_active; ++a) {
-            T* p = w.joint + static_cast<int64_t>(active[a]) * w.ld + at;
-            store(p, load(p) * scale);
-        }
     }
     return loglik;
 }
 
-// Bring the active strips of component k together, in `xt`'s and `joint`'s places for it, and take their moments.
+// Moments of component k over the strips where it is active.
 template <class T>
 void moments_of_strips(const Task<T>& task, const Workspace<T>& w, int k, int n_strips) {
-    constexpr int L = kLanes<T>, S = kStrip * L;
-    const int d = w.d, ld = w.ld, padded = w.padded;
-    const T* centre = w.centre + static_cast<int64_t>(k) * w.padded;
-    const T* resp = w.joint + static_cast<int64_t>(k) * ld;
+    constexpr int S = kStrip * kLanes<T>;
     int32_t chosen[1024];
     int n_chosen = 0;
     for (int s = 0; s < n_strips; ++s) {
@@ -158,25 +150,7 @@ void moments_of_strips(const Task<T>& task, const Workspace<T>& w, int k, int n_
             }
         }
     }
-    if (n_chosen == 0) return;
-    Vec<T> count = {};
-    for (int s = 0; s < n_chosen; ++s)
-        for (int i = 0; i < S; i += L) count += load(resp + chosen[s] + i);
-    task.counts[k] += static_cast<double>(sum<T>(count));
-    for (int j = 0; j < padded; ++j) {
-        Vec<T> f = {};
-        for (int s = 0; s < n_chosen; ++s) {
-            for (int i = 0; i < S; i += L) {
-                const Vec<T> c = load(w.xt + j * ld + chosen[s] + i) - centre[j];
-                const Vec<T> rc = load(resp + chosen[s] + i) * c;
-                store(w.centred + j * ld + s * S + i, c);
-                store(w.scaled + j * ld + s * S + i, rc);
-                f += rc;
-            }
-        }
-        if (j < d) task.first[static_cast<int64_t>(k) * d + j] += static_cast<double>(sum<T>(f));
-    }
-    add_scatter<T>(task, w, k, n_chosen * S);
+    if (n_chosen > 0) moments_tiles<T>(task, w, k, chosen, n_chosen);
 }
 
 template <class T>

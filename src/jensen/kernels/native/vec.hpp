@@ -159,6 +159,28 @@ JENSEN_INLINE void sum_four(V a, V b, V c, V d, T* out) {
     }
 }
 
+// Add to eight numbers the sums of eight vectors of 64 bytes, in three rounds in which two vectors become one.
+template <class V>
+JENSEN_INLINE void sum_eight(V a, V b, V c, V d, V e, V f, V g, V h, double* out) {
+    if constexpr (sizeof(V) / sizeof(a[0]) == 16) {
+        auto fold = [](V v) JENSEN_LAMBDA { return low_half(v) + high_half(v); };
+        sum_eight(fold(a), fold(b), fold(c), fold(d), fold(e), fold(f), fold(g), fold(h), out);
+    } else {
+        auto pairs = [](V x, V y) JENSEN_LAMBDA {
+            return __builtin_shufflevector(x, y, 0, 8, 2, 10, 4, 12, 6, 14) +
+                   __builtin_shufflevector(x, y, 1, 9, 3, 11, 5, 13, 7, 15);
+        };
+        auto fours = [](V x, V y) JENSEN_LAMBDA {
+            return __builtin_shufflevector(x, y, 0, 1, 8, 9, 4, 5, 12, 13) +
+                   __builtin_shufflevector(x, y, 2, 3, 10, 11, 6, 7, 14, 15);
+        };
+        const V abcd = fours(pairs(a, b), pairs(c, d)), efgh = fours(pairs(e, f), pairs(g, h));
+        const V sums = __builtin_shufflevector(abcd, efgh, 0, 1, 2, 3, 8, 9, 10, 11) +
+                       __builtin_shufflevector(abcd, efgh, 4, 5, 6, 7, 12, 13, 14, 15);
+        store(out, load(out) + __builtin_convertvector(sums, Vec<double>));
+    }
+}
+
 // 1 / x for positive x of ordinary size. Division is slow on wide vectors; Newton's steps from an estimate are not.
 JENSEN_INLINE Vec<float> reciprocal(Vec<float> x) { return 1.0f / x; }
 JENSEN_INLINE Vec<double> reciprocal(Vec<double> x) {

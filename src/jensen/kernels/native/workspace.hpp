@@ -11,7 +11,6 @@ using jensen::Task;
 
 constexpr int kSmall = 8;     // up to here every loop over features is unrolled and moments stay in registers
 constexpr int kTile = 4;      // above, triangles go in tiles of 4 x 4
-constexpr int kInLanes = 24;  // up to here tiles of double precision keep their lanes from sub-block to sub-block
 constexpr int kStrip = kRegisters >= 32 ? 4 : 2;  // vectors of rows that one tile of the E-step works on
 
 JENSEN_INLINE int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
@@ -24,22 +23,37 @@ struct Workspace {
     int rows;  // of a sub-block
     int ld;    // distance between features, or components: a cache line more, lest all fall into the same cache sets
     int64_t factor_size;  // numbers in one component's packed whitening factor
-    T *xt, *joint, *best, *total, *centred, *scaled, *centre, *factor, *offset, *row_weight;
-    double* lanes;  // few features: vector accumulators of each component
+    T *xt, *joint, *best, *scale, *centred, *scaled, *resp, *centre, *factor, *offset, *row_weight;
+    double* lanes;  // few features: vector accumulators of each component; above: tiles of each matrix
     int32_t* label;      // most probable component of each row of the sub-block
     uint16_t* active;    // (strips, K) components that were not pruned in a strip of rows
     int32_t* n_active;   // (strips,)
     bool in_order;       // rows go by task.order
     double* origin;
+    const T* ahead;  // the rows of the sub-block after this one, row-major, or null
 };
 
+// Below every log joint density that counts.
 template <class T>
-int sub_block_rows(int d, int K, Shape shape) {
+JENSEN_INLINE Vec<T> lowest() {
+    return splat(static_cast<T>(sizeof(T) == sizeof(double) ? -1e300 : -1e38));
+}
+
+// Ask for `count` rows of the next sub-block from i on, while there is other work to do: between two sub-blocks the
+// processor's own prefetching loses the thread.
+template <class T>
+JENSEN_INLINE void fetch_ahead(const Workspace<T>& w, int i, int count) {
+    if (!w.ahead) return;
+    const char* at = reinterpret_cast<const char*>(w.ahead + static_cast<int64_t>(i) * w.d);
+    const int bytes = count * w.d * static_cast<int>(sizeof(T));
+    for (int b = 0; b < bytes; b += 64) __builtin_prefetch(at + b);
+}
+
+template <class T>
+int sub_block_rows(int d, int K) {
     const int unit = kStrip * kLanes<T>;
-    int64_t rows = d <= kSmall ? 2048 / sizeof(T) : sizeof(T) == sizeof(double) && d <= kInLanes ? 64 : d <= 24 ? 512 : 256;
-    if (shape >= Shape::diag) rows = 256;
-    // Tiles of single precision add their lanes up in double each time: fewer, longer sub-blocks.
-    if (sizeof(T) == sizeof(float) && d <= 32) rows = d > kSmall && d <= 24 ? 256 : rows * 2;
+    // Lanes of small d are added up in double after each sub-block, which single precision feels.
+    int64_t rows = (sizeof(T) == sizeof(float) && d <= kSmall ? 4096 : 2048) / static_cast<int>(sizeof(T));
     // Large K: joint densities should stay in half the second-level cache.
     while (rows > 2 * unit && rows * K * static_cast<int64_t>(sizeof(T)) > (1 << 19)) rows /= 2;
     return static_cast<int>(round_up(rows, unit));
@@ -65,26 +79,24 @@ constexpr int accumulators(int d, Shape shape) {
     return (shape == Shape::diag || shape == Shape::spherical ? d : d * (d + 1) / 2) + d + 1;
 }
 
-// Vectors of accumulators that one matrix takes where tiles keep their lanes; 0 where they do not.
-template <class T>
-constexpr int tile_lanes(int d, Shape shape) {
-    const int n = (d + kTile - 1) / kTile;
-    const bool kept = sizeof(T) == sizeof(double) && d > kSmall && d <= kInLanes && shape <= Shape::tied;
-    return kept ? n * (n + 1) / 2 * kTile * kTile : 0;
+// Numbers of one matrix in tiles of its lower triangle.
+JENSEN_INLINE int64_t tiles_size(int d) {
+    const int64_t n = (d + kTile - 1) / kTile;
+    return n * (n + 1) / 2 * kTile * kTile;
 }
 
 // Numbers in `lanes`.
 template <class T>
 int64_t lanes_size(int d, int K, Shape shape) {
     if (d <= kSmall) return static_cast<int64_t>(accumulators(d, shape)) * kLanes<T> * K;
-    return static_cast<int64_t>(tile_lanes<T>(d, shape)) * kLanes<T> * (shape == Shape::tied ? 1 : K);
+    return shape == Shape::full ? tiles_size(d) * K : shape == Shape::tied ? tiles_size(d) : 0;
 }
 
 template <class T>
 size_t layout(Workspace<T>& w, int d, int K, Shape shape, char* base) {
     w.d = d;
     w.K = K;
-    w.rows = sub_block_rows<T>(d, K, shape);
+    w.rows = sub_block_rows<T>(d, K);
     w.ld = w.rows + 64 / static_cast<int>(sizeof(T));
     w.factor_size = packed_size(d, shape);
     w.padded = static_cast<int>(round_up(d, kTile));
@@ -98,10 +110,11 @@ size_t layout(Workspace<T>& w, int d, int K, Shape shape, char* base) {
     w.xt = reinterpret_cast<T*>(take(row_bytes * w.padded));
     w.joint = reinterpret_cast<T*>(take(row_bytes * K));
     w.best = reinterpret_cast<T*>(take(row_bytes));
-    w.total = reinterpret_cast<T*>(take(row_bytes));
+    w.scale = reinterpret_cast<T*>(take(row_bytes));
     w.row_weight = reinterpret_cast<T*>(take(row_bytes));
     w.centred = reinterpret_cast<T*>(take(row_bytes * w.padded));
-    w.scaled = reinterpret_cast<T*>(take(row_bytes * w.padded));
+    w.scaled = reinterpret_cast<T*>(take(row_bytes * kTile));
+    w.resp = reinterpret_cast<T*>(take(row_bytes));
     w.centre = reinterpret_cast<T*>(take(sizeof(T) * K * w.padded));
     w.factor = reinterpret_cast<T*>(take(sizeof(T) * w.factor_size * (shape == Shape::tied ? 1 : K)));
     w.offset = reinterpret_cast<T*>(take(sizeof(T) * K));
@@ -113,6 +126,7 @@ size_t layout(Workspace<T>& w, int d, int K, Shape shape, char* base) {
     w.active = reinterpret_cast<uint16_t*>(take(sizeof(uint16_t) * strips * K));
     w.n_active = reinterpret_cast<int32_t*>(take(sizeof(int32_t) * strips));
     w.in_order = false;
+    w.ahead = nullptr;
     return at;
 }
 
@@ -211,6 +225,8 @@ void gather(const Task<T>& task, Workspace<T>& w, int64_t start, int count, int 
         }
     } else {
         transpose(task.x + start * d, d, w.origin, w.xt, ld, count);
+        // The last rows of the block are not asked for: an address beyond the array would be none to calculate with.
+        w.ahead = start + count + filled <= task.n ? task.x + (start + count) * d : nullptr;
     }
     for (int j = 0; j < d; ++j)
         for (int i = count; i < filled; ++i) w.xt[j * ld + i] = w.xt[j * ld + count - 1];
