@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 # About this many numbers go into a block: enough work for a thread, little enough for its cache.
 _BLOCK_NUMBERS = 1 << 17
+_IN_A_ROW = 4
 _MIN_BLOCK_ROWS = 512
 
 
@@ -129,7 +130,7 @@ class ArraySource:
             return block_pass(params, self.block(number))
 
         with single_threaded_blas():
-            yield from map_ordered(work, numbers, len(numbers))
+            yield from map_ordered(work, numbers, len(numbers), in_a_row=_IN_A_ROW)
 
     def collect(self, block_pass: Callable[[Parameters, Block], AnyArray], params: Parameters) -> AnyArray:
         """The row-wise results of a pass, one after another in the order of the rows."""

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import islice
 from operator import index
 from typing import Any, TypeVar
 
@@ -21,6 +22,8 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 _MARK = threading.local()
+# Every thread should get this many tasks, lest one wait for another.
+_TASKS_EACH = 4
 
 
 class _Pool:
@@ -105,12 +108,16 @@ def threads_and_source() -> tuple[int, str]:
 
 
 def map_ordered(
-    function: Callable[[T], U], items: Iterable[T], n_items: int, cancel: threading.Event | None = None
+    function: Callable[[T], U],
+    items: Iterable[T],
+    n_items: int,
+    cancel: threading.Event | None = None,
+    in_a_row: int = 1,
 ) -> Iterator[U]:
     """Apply `function` to each item on the pool and yield the results in order.
 
-    At most one result more than there are threads is in flight, which bounds memory. A call from inside a worker
-    runs serially, so nested passes neither deadlock nor oversubscribe.
+    At most one task more than there are threads is in flight, which bounds memory. A call from inside a worker runs
+    serially, so nested passes neither deadlock nor oversubscribe.
 
     Parameters
     ----------
@@ -122,20 +129,24 @@ def map_ordered(
         How many there are; a single one is not worth a thread.
     cancel : Event, optional
         Set when the caller is interrupted or gives up, for work that can end early.
+    in_a_row : int, default 1
+        Items that a thread may take at a time, where there are many: to hand over costs as much as little work does.
     """
     size = min(threads(), n_items)
     if size <= 1 or getattr(_MARK, "inside", False):
         yield from map(function, items)
         return
     executor = _POOL.get(threads())
-    waiting: deque[Future[U]] = deque()
+    waiting: deque[Future[list[U]]] = deque()
+    in_a_row = max(1, min(in_a_row, n_items // (_TASKS_EACH * size)))
+    rest = iter(items)
     try:
-        for item in items:
-            waiting.append(executor.submit(function, item))
+        while task := list(islice(rest, in_a_row)):
+            waiting.append(executor.submit(_each, function, task))
             if len(waiting) > size:
-                yield waiting.popleft().result()
+                yield from waiting.popleft().result()
         while waiting:
-            yield waiting.popleft().result()
+            yield from waiting.popleft().result()
     finally:
         # After an error or an interrupt nothing of this call may keep running behind the caller's back.
         if cancel is not None and waiting:
@@ -145,6 +156,10 @@ def map_ordered(
         for future in waiting:
             if not future.cancelled():
                 future.exception()
+
+
+def _each(function: Callable[[T], U], items: list[T]) -> list[U]:
+    return [function(item) for item in items]
 
 
 @contextmanager
