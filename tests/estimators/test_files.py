@@ -48,7 +48,7 @@ def test_starts_of_ones_own_and_generators_stay_behind(tmp_path):
     model = GaussianMixture(2, init_params=np.arange(272) % 2, random_state=np.random.default_rng(0)).fit(X)
     jensen.save(model, tmp_path / "model.safetensors")
     loaded = jensen.load(tmp_path / "model.safetensors")
-    assert loaded.init_params == "kmeans" and loaded.random_state is None
+    assert loaded.init_params == "auto" and loaded.random_state is None
 
 
 def test_given_parameters_have_no_history(tmp_path):

@@ -43,10 +43,10 @@ def test_arguments_are_those_of_scikit_learn():
     ours = inspect.signature(GaussianMixture).parameters
     theirs = inspect.signature(sklearn.mixture.GaussianMixture).parameters
     own = [(p.name, p.kind) for p in ours.values()]
-    assert own[:-1] == [(p.name, p.kind) for p in theirs.values()]
-    assert own[-1] == ("accelerate", inspect.Parameter.KEYWORD_ONLY)
+    assert own[:-3] == [(p.name, p.kind) for p in theirs.values()]
+    assert own[-3:] == [(name, inspect.Parameter.KEYWORD_ONLY) for name in ("accelerate", "degenerate", "max_time")]
     differing = {name for name in theirs if ours[name].default != theirs[name].default}
-    assert differing == {"tol", "reg_covar", "max_iter"}
+    assert differing == {"tol", "reg_covar", "max_iter", "n_init", "init_params"}
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -234,7 +234,7 @@ def test_labels_responsibilities_and_a_function_start_alike():
 
     expected = GaussianMixture(2, init_params=labels).fit(FAITHFUL)
     for start in (labels.tolist(), pd.Series(labels), np.eye(2)[labels], by_function):
-        assert_same(GaussianMixture(2, init_params=start).fit(FAITHFUL), expected)
+        assert_same(GaussianMixture(2, n_init=1, init_params=start).fit(FAITHFUL), expected)
     assert seen == [((272, 2), 2, True)]
 
 
@@ -285,8 +285,8 @@ def test_sample():
 
 
 def test_a_warm_start_goes_on_where_the_last_fit_ended():
-    through = GaussianMixture(3, random_state=0, max_iter=9, tol=0)
-    parts = GaussianMixture(3, random_state=0, max_iter=3, tol=0, warm_start=True)
+    through = GaussianMixture(3, random_state=0, max_iter=9, tol=0, n_init=1)
+    parts = GaussianMixture(3, random_state=0, max_iter=3, tol=0, n_init=1, warm_start=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         through.fit(IRIS)
@@ -298,8 +298,8 @@ def test_a_warm_start_goes_on_where_the_last_fit_ended():
 
 @pytest.mark.parametrize("tol", ["auto", 1e-3])
 def test_single_steps_converge_after_as_many_as_one_fit(tol):
-    through = GaussianMixture(3, random_state=0, tol=tol).fit(IRIS.astype(np.float32))
-    steps = GaussianMixture(3, random_state=0, tol=tol, max_iter=1, warm_start=True)
+    through = GaussianMixture(3, random_state=0, tol=tol, n_init=1).fit(IRIS.astype(np.float32))
+    steps = GaussianMixture(3, random_state=0, tol=tol, max_iter=1, n_init=1, warm_start=True)
     n_steps = 0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -433,7 +433,7 @@ def test_an_interrupt_keeps_the_best_parameters_so_far(monkeypatch):
     # More than one block: on one, the kernel may take many steps without a fold.
     monkeypatch.setattr("jensen.data.arrays._MIN_BLOCK_ROWS", 100)
     monkeypatch.setattr("jensen.data.arrays._BLOCK_NUMBERS", 200)
-    model = GaussianMixture(2, random_state=0)
+    model = GaussianMixture(2, random_state=0, n_init=1)
     with pytest.raises(KeyboardInterrupt):
         model.fit(FAITHFUL)
     np.testing.assert_array_equal(model.means_, passes[2]["means"])

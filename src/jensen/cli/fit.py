@@ -14,6 +14,7 @@ from jensen.cli.options import (
     Counts,
     Names,
     Shapes,
+    Starts,
     check_distinct,
     check_model_output,
     check_table_output,
@@ -36,7 +37,12 @@ _SEARCHED = tuple(range(1, 10))
 @click.option("--columns", type=Names(), help="Columns to use.  [default: all numeric ones]")
 @click.option("--weights", metavar="COLUMN", help="Column with the weights of the rows.")
 @click.option(
-    "--starts", type=click.IntRange(1), metavar="N", default=10, show_default=True, help="Starts of each mixture."
+    "--starts",
+    type=Starts(),
+    metavar="N",
+    default="auto",
+    show_default=True,
+    help="Starts of each mixture; auto searches until starts and escapes agree.",
 )
 @click.option(
     "--seed", type=click.IntRange(0), metavar="N", default=1, show_default=True, help="Seed of all random draws."
@@ -45,6 +51,11 @@ _SEARCHED = tuple(range(1, 10))
 @click.option("--reg", type=AutoOr(float, 0.0), default="auto", show_default=True, help="Added to every variance.")
 @click.option("--tol", type=AutoOr(float, 0.0), default="auto", show_default=True, help="When to stop.")
 @click.option("--max-iter", type=AutoOr(int, 1), default="auto", show_default=True, help="Iterations of a start.")
+@click.option(
+    "--degenerate",
+    is_flag=True,
+    help="Take the highest likelihood, even of degenerate or very narrow components, which are set aside otherwise.",
+)
 @click.option(
     "--accelerate/--no-accelerate", default=True, show_default=True, help="Extrapolate EM's steps where EM is slow."
 )
@@ -85,12 +96,15 @@ def command(
     check_distinct([source], [out, labels])
     table = read_table(source, columns=columns, weights=weights)
     shapes = shapes or _default_shapes(counts, table.n_features)
-    with Progress(not (as_json or quiet), options["starts"]) as progress:
+    n_starts = options["starts"] if isinstance(options["starts"], int) else 0
+    with Progress(not (as_json or quiet), n_starts) as progress:
         fit, selection = _fit(table, counts or _SEARCHED, shapes, options, progress)
     searched = selection is not None and selection.status is not Status.CONVERGED
     status = selection.status if selection is not None and searched else fit.status
 
-    info = fit_info(fit, {name: options[name] for name in ("starts", "reg", "tol", "max_iter", "max_time")})
+    info = fit_info(
+        fit, {name: options[name] for name in ("starts", "reg", "tol", "max_iter", "max_time", "degenerate")}
+    )
     if out is not None:
         write_model(out, ModelRecord(fit.fitted, info))
     if labels is not None:
@@ -142,6 +156,7 @@ def _fit(table: Any, counts: tuple[int, ...], shapes: Any, options: dict[str, An
         max_iter=options["max_iter"],
         accelerate="auto" if options["accelerate"] else "off",
         n_init=1 if counts == (1,) else options["starts"],
+        degenerate="allow" if options["degenerate"] else "avoid",
         seed=options["seed"],
         max_time=max_time,
     )

@@ -21,6 +21,20 @@ else:
 MAX_RANGE = 1000
 
 
+class Starts(_Type):
+    """``auto``, or a number of at least 1."""
+
+    name = "N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The word or the number."""
+        if value == "auto" or isinstance(value, int):
+            return value
+        if not str(value).isdigit() or int(value) < 1:
+            self.fail(f"{value!r} is neither 'auto' nor a number of at least 1", param, ctx)
+        return int(value)
+
+
 class Counts(_Type):
     """A number, a range ``from:to`` that includes both ends, or several separated by commas."""
 

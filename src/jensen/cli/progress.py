@@ -27,7 +27,7 @@ class Progress(AbstractContextManager["Progress"]):
     shown : bool
         Whether to draw at all.
     n_starts : int
-        Starts of a single fit.
+        Starts of a single fit; 0 where a search decides.
     """
 
     def __init__(self, shown: bool, n_starts: int = 1) -> None:
@@ -96,4 +96,6 @@ class Progress(AbstractContextManager["Progress"]):
             return task.number, task.n_tasks, f"{where}{task.covariance_type}  {point}"
         if self.n_starts == 1:
             return 0, 0, point
+        if self.n_starts == 0:
+            return 0, 0, f"start {start + 1}  {point}"
         return self.begun - 1, self.n_starts, f"start {start + 1}/{self.n_starts}  {point}"

@@ -50,6 +50,7 @@ def describe_selection(selection: Selection) -> dict[str, Any]:
     return {
         "status": selection.status.value,
         "n_starts": selection.n_starts,
+        "searched": selection.searched,
         "seconds": selection.seconds,
         "cells": cells,
     }

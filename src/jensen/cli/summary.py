@@ -130,11 +130,15 @@ def _starts(report: Mapping[str, Any]) -> str | None:
     if n is None or agreeing is None:
         return None
     text = "1, which is enough for one component" if report["n_components"] == 1 and n == 1 else None
+    seed = _number(report, "seed")
     if report.get("status") in ("interrupted", "out_of_time"):
         text = f"{n:,.0f} begun, not run to convergence"
+    account = _string(starts, "account")
+    if text is None and account is not None:
+        account = _as_options(account)
+        return account if seed is None else f"{account} (seed {seed:.0f})"
     text = text or f"{agreeing:,.0f} of {n:,.0f} reached the best optimum"
     text += f"; {degenerate:,.0f} degenerate" if degenerate else ""
-    seed = _number(report, "seed")
     return text if seed is None else f"{text} (seed {seed:.0f})"
 
 
@@ -155,7 +159,7 @@ def _warnings(report: Mapping[str, Any]) -> Iterator[str]:
 
 def _as_options(message: str) -> str:
     """The message with the names of options in place of those of arguments."""
-    message = message.replace("accelerate='off'", "--no-accelerate")
+    message = message.replace("accelerate='off'", "--no-accelerate").replace("degenerate='allow'", "--degenerate")
     return re.sub(r"\b(" + "|".join(_OPTIONS) + r")\b", lambda found: _OPTIONS[found[1]], message)
 
 
@@ -288,6 +292,10 @@ def _how(search: Mapping[str, Any]) -> str:
     if search["status"] != "converged":
         why = "interrupted" if search["status"] == "interrupted" else "stopped at the time limit"
         return f"The search was {why}: {len(fitted)} of {len(cells)} mixtures have a fit, {confirmed} a thorough one."
+    if search.get("searched"):
+        each = "" if confirmed == len(fitted) else f"each with {starts} of {SHORT_RUN} iterations, the best converged; "
+        leading = "All" if confirmed == len(fitted) else f"{confirmed}, the leading ones among them,"
+        return f"{each}{leading} searched until starts and escapes agreed.".capitalize()
     if confirmed == len(fitted):
         return f"Each with {starts} run to convergence."
     return (

@@ -18,6 +18,7 @@ class Status(Enum):
     OBJECTIVE_FELL = "objective_fell"
     DEGENERATE = "degenerate"
     INTERRUPTED = "interrupted"
+    DROPPED = "dropped"
 
     @property
     def message(self) -> str:
@@ -42,4 +43,5 @@ _MESSAGES = {
         "stopped because the next parameters have no finite density: the last sound parameters are kept"
     ),
     Status.INTERRUPTED: "interrupted: these are the best parameters so far",
+    Status.DROPPED: "dropped after a short run, behind other starts",
 }

@@ -32,6 +32,7 @@ from jensen.families.gaussian import MCLUST_NAMES, SHAPES, covariance_shape, whi
 from jensen.fit.fitted import FittedMixture
 from jensen.fit.mixture import MixtureSettings, fit_mixture
 from jensen.fit.result import MixtureFit
+from jensen.fit.soundness import Degenerate
 from jensen.fit.starts import START_KINDS, StartKind, UserStart
 from jensen.infer.analysis import Analysis
 from jensen.infer.diagnose import Diagnosis
@@ -70,12 +71,15 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         for every column; scikit-learn's 1e-6 is much for small units and nothing for large ones.
     max_iter : "auto" or int, default="auto"
         Iterations at most; ``"auto"`` is 10,000, since the rule above ends a fit well before. 0 gives the start.
-    n_init : int, default=1
-        Number of starts; the best sound result is kept.
-    init_params : {"kmeans", "k-means++", "random", "random_from_data"}, array-like or callable, default="kmeans"
-        Where to start: k-means clusters; k-means++ seeds, or random rows, as means; or a random partition of a few
-        rows. An array of labels (n,), from 0 to K - 1, or of responsibilities (n, K) is a start of one's own, as is a
-        function ``(X, K, rng)`` that returns either; `rng` is a ``numpy.random.Generator``.
+    n_init : "auto" or int, default="auto"
+        Number of starts; the best sound result is kept. ``"auto"`` searches: rounds of diverse starts, and escapes
+        from what they found, until rounds agree; ``fit_result_.account`` tells. Starts of one's own are not searched.
+    init_params : str, array-like or callable, default="auto"
+        Where to start: ``"kmeans"`` clusters; ``"k-means++"`` seeds, or ``"random_from_data"`` rows, as means; a
+        ``"random"`` partition of a few rows; ``"adaptive"``, ``"hierarchical"`` or ``"local"`` clusters. ``"auto"``:
+        all of these in a search, ``"kmeans"`` for a given number of starts. An array of labels (n,), from 0 to K - 1,
+        or of responsibilities (n, K) is a start of one's own, as is a function ``(X, K, rng)`` that returns either;
+        `rng` is a ``numpy.random.Generator``.
     weights_init : array-like of shape (K,), default=None
         Weights to start from; they sum to 1.
     means_init : array-like of shape (K, d), default=None
@@ -93,6 +97,11 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     accelerate : {"auto", "off", "squarem", "anderson", "quasi-newton"}, default="auto"
         Extrapolation of EM's steps; the objective never falls, but another optimum than plain EM's may be reached.
         ``"auto"``: where EM is slow, after 20 iterations, and never with a number as `tol`.
+    degenerate : {"avoid", "allow"}, default="avoid"
+        Whether sound optima come before degenerate ones, and before those with a component far narrower than the
+        others that does not bring enough; or the objective alone decides.
+    max_time : float, default=inf
+        Seconds after which no further pass is begun; the best so far is kept, with a warning.
 
     Attributes
     ----------
@@ -153,8 +162,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         "reg_covar": [StrOptions({"auto"}), Interval(Real, 0.0, None, closed="left")],
         "max_iter": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
         "accelerate": [StrOptions(set(get_args(Accelerate)))],
-        "n_init": [Interval(Integral, 1, None, closed="left")],
-        "init_params": [StrOptions(set(START_KINDS)), "array-like", callable],
+        "n_init": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "init_params": [StrOptions({"auto", *START_KINDS}), "array-like", callable],
         "weights_init": ["array-like", None],
         "means_init": ["array-like", None],
         "precisions_init": ["array-like", None],
@@ -162,6 +171,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         "warm_start": ["boolean"],
         "verbose": ["verbose"],
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
+        "degenerate": [StrOptions(set(get_args(Degenerate)))],
+        "max_time": [Interval(Real, 0.0, None, closed="both")],
     }
 
     _fitted: FittedMixture
@@ -176,8 +187,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         tol: Literal["auto"] | float = "auto",
         reg_covar: Literal["auto"] | float = "auto",
         max_iter: Literal["auto"] | int = "auto",
-        n_init: int = 1,
-        init_params: StartKind | UserStart | AnyArray = "kmeans",
+        n_init: Literal["auto"] | int = "auto",
+        init_params: Literal["auto"] | StartKind | UserStart | AnyArray = "auto",
         weights_init: Any = None,
         means_init: Any = None,
         precisions_init: Any = None,
@@ -186,6 +197,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         verbose: int = 0,
         verbose_interval: int = 10,
         accelerate: Accelerate = "auto",
+        degenerate: Degenerate = "avoid",
+        max_time: float = np.inf,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -202,6 +215,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         self.verbose = verbose
         self.verbose_interval = verbose_interval
         self.accelerate = accelerate
+        self.degenerate = degenerate
+        self.max_time = max_time
 
     @classmethod
     def from_parameters(
@@ -331,7 +346,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             tol=self.tol,
             max_iter=self.max_iter,
             accelerate=self.accelerate,
-            n_init=int(self.n_init),
+            n_init="auto" if isinstance(self.n_init, str) else int(self.n_init),
             init=self.init_params if own_start else np.asarray(self.init_params),
             weights=None if weights is None else check_weights(weights, n_components),
             means=None if means is None else check_means(means, n_components, n_features),
@@ -341,6 +356,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             warm_start=None if warm is None else warm.params,
             history=() if warm is None else getattr(self, "_history", ()),
             seed=seed_of(self.random_state),
+            max_time=float(self.max_time),
+            degenerate=self.degenerate,
         )
 
     def _keep(self, result: MixtureFit, dtype: np.dtype[Any]) -> None:

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from jensen.core.contracts import Info
 from jensen.core.status import Status
 from jensen.errors import JensenWarning
-from jensen.fit.restarts import StartRecord
+from jensen.fit.account import StartRecord
 from jensen.fit.result import MixtureFit
 
 _NOT_CONVERGED = (

@@ -17,8 +17,12 @@ from jensen.core.parameters import Parameters
 from jensen.core.status import Status
 from jensen.data.anything import as_source
 from jensen.errors import ContractError, InputError, JensenWarning, NumericalFailure
+from jensen.fit.account import Account
 from jensen.fit.asked import by_parts, chosen, under_constraints, with_labels
+from jensen.fit.model_search import ModelLandscape
 from jensen.fit.record import EndOfStart, Fit
+from jensen.fit.search import Plan, Search, serially
+from jensen.numerics.streams import fresh_seed, stream
 from jensen.solve.loop import Limits, run
 from jensen.solve.stopping import AitkenRule, AtRest
 from jensen.solve.tracing import TracedSolver
@@ -43,6 +47,8 @@ def em(
     stop: StoppingRule | float | None = None,
     max_iter: int = DEFAULT_MAX_ITER,
     max_time: float = np.inf,
+    n_init: Literal["auto"] | int = "auto",
+    seed: int | None = None,
     observers: Sequence[Callable[[Info], None]] = (),
     trace_bound: bool = False,
 ) -> Fit:
@@ -54,8 +60,8 @@ def em(
         What to fit.
     data : array-like, data frame, mapping of arrays, or Source
         n rows; see `jensen.LatentModel` for how a model finds them.
-    start : mapping of str to array-like, Parameters, or a sequence of them
-        Where to begin; of several starts the best end is kept.
+    start : mapping of str to array-like, Parameters, a sequence of them, or callable (Generator) -> mapping
+        Where to begin; of several starts the best end is kept. A function draws starts, `n_init` of them.
     sample_weight : array-like of shape (n,), default=None
         Weights of the rows: 2 is the row twice, 0 no row.
     labels : array-like of shape (n,), default=None
@@ -78,6 +84,11 @@ def em(
         M-steps at most.
     max_time : float, default=inf
         Seconds after which no further pass is begun.
+    n_init : "auto" or int, default="auto"
+        Starts that a function draws. ``"auto"`` searches: rounds of starts, and escapes where the model has components
+        or declares ``escapes``, until rounds agree; ``fit.account`` tells.
+    seed : int, optional
+        Of drawn starts: number i comes from the stream (seed, "start", i). A fresh one by default.
     observers : sequence of callable (Info) -> None
         Told of every evaluated point.
     trace_bound : bool, default=False
@@ -106,7 +117,10 @@ def em(
     own_blocks = source is data
     model, source = with_labels(model, source, labels)
     checked = Checked(model)
-    starts = [checked.start(one) for one in (start if _are_several(start) else [start])]
+    seed = fresh_seed() if seed is None else _checked_seed(seed)
+    searched = callable(start) and n_init == "auto"
+    given = _drawn(start, n_init, seed) if callable(start) else start if _are_several(start) else [start]
+    starts = [checked.start(one) for one in given]
     if not starts:
         raise InputError("start is an empty sequence; expected at least one mapping of parameter names to values")
     model, starts = under_constraints(model, starts, fixed, equal)
@@ -127,6 +141,12 @@ def em(
         for observer in observers:
             observer(info)
 
+    account: Account | None = None
+    if searched and not trace_bound:
+        land = ModelLandscape(checked, cut, variant, _draws(start, model, checked, starts[0], seed), seed, limits,
+                              told if observers else None)  # fmt: skip
+        found, account = Search(land, Plan(deadline=limits.deadline), serially).run()
+        starts = [found.params]
     ended = list[tuple[Run[Any], Parameters, Any]]()
     records = list[EndOfStart]()
     failure: Exception | None = None
@@ -157,15 +177,16 @@ def em(
         params=best.params,
         objective=best.objective,
         statistics=best.statistics,
-        status=Status.INTERRUPTED if ended[-1][0].status is Status.INTERRUPTED else best.status,
+        status=_status(best, ended[-1][0], account),
         detail=best.detail,
         n_iter=best.n_iter,
         passes=best.passes,
         trace=best.trace,
         solver=variant.name,
         ascends=climber.ascends,
-        boundary=boundary_entries(origin),
-        starts=tuple(records),
+        boundary=boundary_entries(origin) if account is None else (),
+        starts=tuple(records) if account is None else account.starts,
+        account=account,
         seconds=time.perf_counter() - began,
         source=source,
         variant=variant,
@@ -175,6 +196,44 @@ def em(
     for message in fit.warnings:
         warnings.warn(message, JensenWarning, stacklevel=2)
     return fit
+
+
+def _status(best: Run[Any], last: Run[Any], account: Account | None) -> Status:
+    if last.status is Status.INTERRUPTED or (account is not None and account.ending == "interrupted"):
+        return Status.INTERRUPTED
+    return best.status
+
+
+def _checked_seed(seed: Any) -> int:
+    if isinstance(seed, bool) or not (isinstance(seed, int | np.integer) and seed >= 0):
+        raise InputError(f"seed must be an integer of at least 0, got {seed!r}")
+    return int(seed)
+
+
+def _drawn(start: Callable[..., Any], n_init: Any, seed: int) -> list[Any]:
+    """So many starts from a function; the first, where they are searched."""
+    if n_init != "auto" and (isinstance(n_init, bool) or not (isinstance(n_init, int | np.integer) and n_init >= 1)):
+        raise InputError(f"n_init must be 'auto' or an integer of at least 1, got {n_init!r}")
+    return [start(stream(seed, "start", i)) for i in range(1 if n_init == "auto" else int(n_init))]
+
+
+def _draws(
+    start: Callable[..., Any], model: Any, checked: Checked, first: Parameters, seed: int
+) -> Callable[[int], Parameters]:
+    """Start number i of a search, under the constraints of the model: what is held is as in the first."""
+    constraints = getattr(model, "constraints", None)
+
+    def draw(index: int) -> Parameters:
+        drawn = start(stream(seed, "start", index))
+        values = dict(drawn.values if isinstance(drawn, Parameters) else drawn)
+        if constraints is None:
+            return checked.start(values)
+        for name, mask in constraints.fixed.items():
+            values[name] = np.where(mask, first[name], values[name])
+        constrained: Parameters = model.parameters(**values)
+        return constrained
+
+    return draw
 
 
 def _are_several(start: Any) -> bool:

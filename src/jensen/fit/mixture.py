@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from jensen.core.block import AnyArray, Array
-from jensen.core.contracts import StoppingRule
+from jensen.core.contracts import Run, StoppingRule
 from jensen.core.parameters import Parameters
 from jensen.data.arrays import ArraySource
 from jensen.data.pool import single_threaded_blas
 from jensen.errors import InputError
 from jensen.families.gaussian import Gaussian
-from jensen.fit.restarts import EndObserver, StartObserver, run_starts
+from jensen.fit.account import Account
+from jensen.fit.mixture_search import KINDS, maker, search_mixture
+from jensen.fit.restarts import EndObserver, StartObserver, run_starts, with_memory
 from jensen.fit.result import MixtureFit, full_covariances
+from jensen.fit.soundness import Degenerate, verdict
 from jensen.fit.starts import START_KINDS, StartKind, UserStart, draw_start, from_given
 from jensen.fit.summary import DataSummary, summarise
 from jensen.kernels.portable import Shape
 from jensen.models.mixture import Mixture
 from jensen.numerics.streams import fresh_seed, stream
-from jensen.solve.loop import Limits
+from jensen.solve.loop import Limits, run
 from jensen.solve.stopping import AitkenRule, MeanChangeRule
-from jensen.solve.variants import Accelerate
+from jensen.solve.variants import Accelerate, Plain
 
 DEFAULT_MAX_ITER = 10_000
 # Components closer than this, in their own standard deviations and relative spread, are one and the same.
@@ -51,10 +54,11 @@ class MixtureSettings:
     accelerate : {"auto", "off", "squarem", "anderson", "quasi-newton"}, default="auto"
         Extrapolation of EM's steps. ``auto`` sets in where EM is slow, and never under scikit-learn's rule: that one
         takes every step for one of EM's.
-    n_init : int, default=1
-        Number of starts.
-    init : str or ndarray or callable, default="kmeans"
-        A kind of start; labels (n,), responsibilities (n, K), or a function (X, K, rng) that returns either.
+    n_init : "auto" or int, default=1
+        Number of starts; ``auto`` searches, see `jensen.fit.search`.
+    init : str or ndarray or callable, default="auto"
+        A kind of start; labels (n,), responsibilities (n, K), or a function (X, K, rng) that returns either. ``auto``:
+        all kinds in turn in a search, ``kmeans`` otherwise.
     weights, means, covariances : ndarray or None
         Parameters that replace the start's. If all three are given, nothing is drawn.
     warm_start : Parameters or None
@@ -65,6 +69,8 @@ class MixtureSettings:
         Seed of all random streams; None takes a fresh one.
     max_time : float, default=inf
         Seconds after which no further pass is begun.
+    degenerate : {"avoid", "allow"}, default="avoid"
+        Whether sound optima come before degenerate and narrow ones, or the objective alone decides.
     """
 
     n_components: int
@@ -73,8 +79,8 @@ class MixtureSettings:
     tol: Literal["auto"] | float = "auto"
     max_iter: Literal["auto"] | int = "auto"
     accelerate: Accelerate = "auto"
-    n_init: int = 1
-    init: StartKind | AnyArray | UserStart = "kmeans"
+    n_init: Literal["auto"] | int = 1
+    init: Literal["auto"] | StartKind | AnyArray | UserStart = "auto"
     weights: Array | None = None
     means: Array | None = None
     covariances: Array | None = None
@@ -82,6 +88,7 @@ class MixtureSettings:
     history: tuple[float, ...] = ()
     seed: int | None = None
     max_time: float = np.inf
+    degenerate: Degenerate = "avoid"
 
 
 def fit_mixture(
@@ -144,16 +151,33 @@ def _fit(
     )
     model = Mixture(family)
     max_iter = DEFAULT_MAX_ITER if settings.max_iter == "auto" else settings.max_iter
-    best, records = run_starts(
-        model,
-        source,
-        _starts(model, source, data, settings, seed),
-        _rule(settings, source.weight),
-        Limits(max_iter, began + settings.max_time),
-        observer,
-        on_end,
-        "off" if settings.accelerate == "auto" and not isinstance(settings.tol, str) else settings.accelerate,
-    )
+    accelerate = "off" if settings.accelerate == "auto" and not isinstance(settings.tol, str) else settings.accelerate
+    limits, rule = Limits(max_iter, began + settings.max_time), _rule(settings, source.weight)
+    account: Account | None = None
+    if _searches(settings, max_iter):
+
+        def finish(start: Parameters, n_iter: int) -> Run[Any]:
+            left = replace(limits, max_iter=max(max_iter - n_iter, 0))
+            last = rule()
+            return run(Plain(accelerate).solver(model, last), with_memory(model, source), start, last, left)
+
+        best, account = search_mixture(
+            model, source, data, seed, _makers(model, source, settings, seed), finish, accelerate, limits,
+            settings.degenerate, observer, on_end,
+        )  # fmt: skip
+        records = account.starts
+    else:
+        best, records = run_starts(
+            model,
+            source,
+            _starts(model, source, data, settings, seed),
+            rule,
+            limits,
+            observer,
+            on_end,
+            accelerate,
+            lambda ended: verdict(model, ended, data.informative, settings.degenerate),
+        )
     plain = Mixture(family.unregularised())
     assessment = source.fold(plain.assess, best.params)
     return MixtureFit(
@@ -171,6 +195,7 @@ def _fit(
         trace=best.trace,
         extrapolations=best.extrapolations,
         starts=records,
+        account=account,
         faults=model.faults(best.params, best.statistics),
         coinciding=coinciding_components(settings.covariance_type, best.params),
         constant_columns=tuple(int(j) for j in np.flatnonzero(~data.informative)),
@@ -202,6 +227,33 @@ def _rule(settings: MixtureSettings, weight: float) -> Callable[[], StoppingRule
     return lambda: MeanChangeRule(tol, weight)
 
 
+def _searches(settings: MixtureSettings, max_iter: int) -> bool:
+    """Whether there is something to search: several components, and no start that the user brings."""
+    given = (settings.weights, settings.means, settings.covariances, settings.warm_start)
+    drawn = isinstance(settings.init, str) or callable(settings.init)
+    free = drawn and all(value is None for value in given)
+    return settings.n_init == "auto" and settings.n_components > 1 and max_iter > 0 and free
+
+
+def _makers(
+    model: Mixture, source: ArraySource, settings: MixtureSettings, seed: int
+) -> Callable[[DataSummary], Callable[[int], tuple[str, Parameters]]]:
+    """From a table of rows, how start number i is made."""
+    init = settings.init
+    if isinstance(init, str):
+        return maker(model, seed, KINDS if init == "auto" else (init,))
+
+    def own(_: DataSummary) -> Callable[[int], tuple[str, Parameters]]:
+        def make(index: int) -> tuple[str, Parameters]:
+            drawn = init(source.x, model.n_components, stream(seed, "start", index))  # type: ignore[operator]
+            data = summarise(source, seed)
+            return "callable", from_given(model, data, with_user_start(source, drawn, model.n_components))
+
+        return make
+
+    return own
+
+
 def _starts(
     model: Mixture, source: ArraySource, data: DataSummary, settings: MixtureSettings, seed: int
 ) -> list[tuple[str, Callable[[], Parameters]]]:
@@ -214,7 +266,7 @@ def _starts(
         return [("warm start", lambda: warm)]
     if len(given) == 3:
         return [("parameters", lambda: model.parameters(**given))]
-    init = settings.init
+    init = "kmeans" if isinstance(settings.init, str) and settings.init == "auto" else settings.init
 
     def make(index: int) -> Parameters:
         rng = stream(seed, "start", index)
@@ -230,7 +282,8 @@ def _starts(
     else:
         kind = "callable" if callable(init) else "given"
     # An array brings the same start every time, so one run says all.
-    n_init = settings.n_init if isinstance(init, str) or callable(init) else 1
+    several = isinstance(init, str) or callable(init)
+    n_init = settings.n_init if several and not isinstance(settings.n_init, str) else 1
     return [(kind, lambda index=index: make(index)) for index in range(n_init)]  # type: ignore[misc]
 
 

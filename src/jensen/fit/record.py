@@ -12,6 +12,7 @@ import numpy as np
 from jensen.core.model import name_of
 from jensen.core.parameters import Parameters
 from jensen.core.status import Status
+from jensen.fit.account import Account, StartRecord
 from jensen.solve.tracing import HalfStep
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Fit:
         What the solver never lets fall; empty for nothing.
     boundary : tuple of str
         Entries of the start that lie on the boundary, which EM never leaves.
-    starts : tuple of EndOfStart
+    starts : tuple of EndOfStart or StartRecord
         Every start; the best one is the fit.
     seconds : float
         Wall time.
@@ -88,6 +89,8 @@ class Fit:
     extrapolations : tuple of int
         Extrapolated points that were tried, and those that were accepted, each with an objective at least that of the
         point before it. They may lead to another optimum than plain EM's: ``accelerate="off"`` tells.
+    account : Account or None
+        What the search found, in words when printed; None where starts were given or counted.
     """
 
     model: Any
@@ -102,12 +105,13 @@ class Fit:
     solver: str
     ascends: str
     boundary: tuple[str, ...]
-    starts: tuple[EndOfStart, ...] = field(repr=False)
+    starts: tuple[EndOfStart | StartRecord, ...] = field(repr=False)
     seconds: float
     source: Any = field(repr=False)
     variant: Any = field(default=None, repr=False)
     bound: tuple[HalfStep, ...] = field(default=(), repr=False)
     extrapolations: tuple[int, int] = (0, 0)
+    account: Account | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:
         tried, accepted = self.extrapolations
@@ -140,6 +144,8 @@ class Fit:
                 f"the start is on the boundary at {', '.join(self.boundary)}, which EM never leaves: start inside "
                 "unless that is meant"
             )
+        if self.account is not None and self.account.warning:
+            found.append(self.account.warning)
         return tuple(found)
 
     def ordered(self, by: str = "weights") -> Fit:

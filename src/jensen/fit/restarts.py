@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from threading import Event
 from typing import Any
 
@@ -18,53 +18,16 @@ from jensen.data.arrays import ArraySource
 from jensen.data.pool import map_ordered, single_threaded_blas, threads
 from jensen.errors import NumericalFailure
 from jensen.families.gaussian import MEMORY, Gaussian
+from jensen.fit.account import StartRecord
+from jensen.fit.search import Verdict
 from jensen.models.mixture import Mixture
 from jensen.solve.loop import Limits, run
 from jensen.solve.variants import Accelerate, Plain
-
-# Objectives that differ by less than this, in nats, are the same optimum.
-SAME_OPTIMUM = 1e-3
 
 # Starts times rows times components below which handing starts to threads costs more than it gains.
 _WORTH_A_THREAD = 50_000
 
 StartObserver = Callable[[int, Info], None]
-
-
-@dataclass(frozen=True)
-class StartRecord:
-    """What became of one start.
-
-    Attributes
-    ----------
-    index : int
-        Number of the start, from 0; with the seed it names the random stream.
-    kind : str
-        How it was drawn.
-    objective : float
-        Penalised log-likelihood at the end; minus infinity if the start had no density.
-    status : Status
-        How it ended.
-    n_iter : int
-        M-steps.
-    faults : tuple of str
-        Why it is degenerate; empty for a sound one.
-    seconds : float
-        Wall time.
-    """
-
-    index: int
-    kind: str
-    objective: float
-    status: Status
-    n_iter: int
-    faults: tuple[str, ...]
-    seconds: float
-
-    @property
-    def is_sound(self) -> bool:
-        """Whether nothing about the result is degenerate."""
-        return not self.faults and self.status is not Status.DEGENERATE
 
 
 EndObserver = Callable[[StartRecord], None]
@@ -87,10 +50,12 @@ def run_starts(
     observer: StartObserver | None = None,
     on_end: EndObserver | None = None,
     accelerate: Accelerate = "off",
+    judge: Callable[[Run[Any]], Verdict] | None = None,
 ) -> tuple[Run[Any], tuple[StartRecord, ...]]:
     """Run EM from every start and return the best run with the record of all.
 
-    Sound runs come before degenerate ones, then the higher objective, then the earlier start. Small data take one
+    Sound runs come before degenerate ones, then the higher objective (less the price of narrow components), then the
+    earlier start. Small data take one
     start to a thread, large data the threads to the blocks of one start after another; results are the same. An
     interrupt ends all runs, and the best so far is returned with the status INTERRUPTED.
 
@@ -112,6 +77,8 @@ def run_starts(
         Told of every start that has ended, in the thread that ran it.
     accelerate : {"auto", "off", "squarem", "anderson", "quasi-newton"}, default="off"
         Acceleration of every run.
+    judge : callable (Run) -> Verdict, optional
+        What speaks against a run's end; by default, the model's faults.
 
     Raises
     ------
@@ -122,7 +89,7 @@ def run_starts(
     """
     cancel = Event()
     limits = replace(limits, cancel=cancel)
-    ended: list[tuple[Run[Any] | None, StartRecord]] = []
+    ended: list[tuple[Run[Any] | None, StartRecord, float]] = []
 
     def one(index: int) -> None:
         if ended and (cancel.is_set() or time.perf_counter() > limits.deadline):
@@ -131,22 +98,23 @@ def run_starts(
         began = time.perf_counter()
         told = None if observer is None else lambda info: observer(index, info)
         result: Run[Any] | None = None
-        faults: tuple[str, ...] = ()
+        verdict = Verdict()
         objective, status, n_iter = -np.inf, Status.DEGENERATE, 0
         try:
-            judge = rule()
-            solver = Plain(accelerate).solver(model, judge)
-            result = run(solver, with_memory(model, source), make(), judge, limits, told)
+            stop = rule()
+            solver = Plain(accelerate).solver(model, stop)
+            result = run(solver, with_memory(model, source), make(), stop, limits, told)
         except NumericalFailure as failure:
-            faults = (str(failure),)
+            verdict = Verdict((str(failure),))
         else:
-            faults = model.faults(result.params, result.statistics)
+            verdict = Verdict(model.faults(result.params, result.statistics)) if judge is None else judge(result)
             objective, status, n_iter = result.objective, result.status, result.n_iter
         if status is Status.INTERRUPTED:
             cancel.set()
         seconds = time.perf_counter() - began
-        record = StartRecord(index, kind, objective, status, n_iter, faults, seconds)
-        ended.append((result, record))
+        passes = 0.0 if result is None else result.passes
+        record = StartRecord(index, kind, objective, status, n_iter, verdict.faults, seconds, passes, verdict.price)
+        ended.append((result, record, verdict.price))
         if on_end is not None:
             on_end(record)
 
@@ -161,14 +129,14 @@ def run_starts(
                 deque(map(one, range(len(starts))), maxlen=0)
         except KeyboardInterrupt:
             interrupted = True
-            if all(result is None for result, _ in ended):
+            if all(result is None for result, _, _ in ended):
                 raise
-    ended.sort(key=lambda pair: pair[1].index)
-    records = tuple(record for _, record in ended)
-    runs = [(result, record) for result, record in ended if result is not None]
+    ended.sort(key=lambda one: one[1].index)
+    records = tuple(record for _, record, _ in ended)
+    runs = [(result, record, price) for result, record, price in ended if result is not None]
     if not runs:
         raise NumericalFailure(records[0].faults[0])
-    best, _ = max(runs, key=lambda pair: (pair[1].is_sound, pair[1].objective, -pair[1].index))
+    best, _, _ = max(runs, key=lambda one: (one[1].is_sound, one[1].objective - one[2], -one[1].index))
     if interrupted or cancel.is_set():
         best = replace(best, status=Status.INTERRUPTED)
     return best, records

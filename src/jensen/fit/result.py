@@ -11,8 +11,8 @@ from jensen.core.block import Array
 from jensen.core.parameters import Parameters
 from jensen.core.status import Status
 from jensen.families.gaussian import Gaussian
+from jensen.fit.account import SAME_OPTIMUM, Account, StartRecord
 from jensen.fit.fitted import FittedMixture
-from jensen.fit.restarts import SAME_OPTIMUM, StartRecord
 from jensen.kernels.portable import Shape
 from jensen.models.mixture import Mixture
 
@@ -59,6 +59,8 @@ class MixtureFit:
         Extrapolated points that the best run tried, and those that it took.
     starts : tuple of StartRecord
         Every start.
+    account : Account or None
+        What the search found, in words when printed; None where the number of starts was given.
     faults : tuple of str
         Why the result is degenerate; empty for a sound one.
     coinciding : tuple of tuple of int
@@ -87,6 +89,7 @@ class MixtureFit:
     trace: tuple[float, ...] = field(repr=False)
     extrapolations: tuple[int, int]
     starts: tuple[StartRecord, ...] = field(repr=False)
+    account: Account | None = field(repr=False)
     faults: tuple[str, ...]
     coinciding: tuple[tuple[int, ...], ...]
     constant_columns: tuple[int, ...]
@@ -158,6 +161,8 @@ class MixtureFit:
     @property
     def n_agreeing(self) -> int:
         """How many starts ended at the best optimum, within 1e-3 nats."""
+        if self.account is not None:
+            return self.account.optima[0].n_starts
         return sum(abs(start.objective - self.objective) < SAME_OPTIMUM for start in self.starts)
 
     @property
@@ -179,6 +184,8 @@ class MixtureFit:
                 f"components {', '.join(map(str, group))} coincide: a saddle, or fewer groups than components. "
                 "Lower n_components or try other starts"
             )
+        if self.account is not None and self.account.warning:
+            found.append(self.account.warning)
         return tuple(found)
 
     @property

@@ -23,8 +23,8 @@ from jensen.core.contracts import Info
 from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.errors import InputError, NumericalFailure
+from jensen.fit.account import SAME_OPTIMUM
 from jensen.fit.mixture import DEFAULT_MAX_ITER, MixtureSettings, fit_mixture
-from jensen.fit.restarts import SAME_OPTIMUM
 from jensen.fit.result import MixtureFit
 from jensen.fit.summary import DataSummary, summarise
 from jensen.kernels.portable import Shape
@@ -32,6 +32,8 @@ from jensen.numerics.streams import fresh_seed
 
 # M-steps of a start in the screening round.
 SHORT_RUN = 25
+# Starts of a cell where the number is left to the search.
+SCREENED = 10
 # Cells this close to the best BIC are confirmed; Kass & Raftery (1995) call ten "very strong" evidence.
 CLOSE_RACE = 10.0
 # This many are confirmed in any case.
@@ -121,12 +123,15 @@ class Selection:
         Starts of each cell.
     seconds : float
         Wall time of the whole search.
+    searched : bool
+        Whether the leading cells were searched for their best optimum, beyond these starts.
     """
 
     cells: tuple[Cell, ...]
     status: Status
     n_starts: int
     seconds: float
+    searched: bool = False
 
     @property
     def best_cell(self) -> Cell:
@@ -220,7 +225,8 @@ def select_mixture(
             raise KeyboardInterrupt
         reasons = dict.fromkeys(cell.reason for cell in cells)
         raise InputError(f"no mixture could be fitted: {'; '.join(reasons)}")
-    return Selection(tuple(cells), status, settings.n_init, time.perf_counter() - search.began)
+    searched = settings.n_init == "auto"
+    return Selection(tuple(cells), status, search.several, time.perf_counter() - search.began, searched)
 
 
 class _Stopped(Exception):
@@ -245,6 +251,7 @@ class _Search:
         self.source, self.settings, self.feature_names = source, settings, feature_names
         self.observer, self.began, self.deadline = observer, began, began + max_time
         self.cells: list[Cell] = []
+        self.several = SCREENED if isinstance(settings.n_init, str) else settings.n_init
 
     def run(self) -> None:
         """All rounds."""
@@ -300,7 +307,7 @@ class _Search:
             settings,
             n_components=cell.n_components,
             covariance_type=cell.covariance_type,
-            n_init=self.n_starts(at),
+            n_init="auto" if task.round == "confirm" and self.settings.n_init == "auto" else self.n_starts(at),
             max_time=left,
         )
         observer = self.observer
@@ -327,7 +334,7 @@ class _Search:
 
     def n_starts(self, at: int) -> int:
         """One component has one optimum, which one start finds."""
-        return 1 if self.cells[at].n_components == 1 else self.settings.n_init
+        return 1 if self.cells[at].n_components == 1 else self.several
 
     def key(self, at: int) -> tuple[int, Shape, int]:
         """K, shape and number of starts of a cell."""

@@ -17,14 +17,17 @@ from jensen.data.arrays import ArraySource
 from jensen.errors import NumericalFailure
 from jensen.families.gaussian import NEARLY_SINGULAR, Gaussian, GaussianStatistics, clear_of, factors, floor_ratios
 from jensen.fit.kmeans import lloyd, nearest_labels, seed_rows
+from jensen.fit.seeding import adaptive_labels, hierarchical_labels, local_labels
 from jensen.fit.summary import DataSummary
 from jensen.kernels.choose import native_kernels, native_labelled_moments
 from jensen.models.mixture import Mixture, MixtureStatistics
 from jensen.numerics.cholesky import is_positive_definite
 from jensen.numerics.order import draw_distinct
 
-StartKind = Literal["kmeans", "k-means++", "random", "random_from_data"]
+StartKind = Literal["kmeans", "k-means++", "random", "random_from_data", "adaptive", "hierarchical", "local"]
 START_KINDS: tuple[StartKind, ...] = get_args(StartKind)
+
+_PARTITIONS = {"adaptive": adaptive_labels, "hierarchical": hierarchical_labels, "local": local_labels}
 
 # A covariance with an eigenvalue below this share of the automatic ridge is singular but for rounding.
 _START_FLOOR = 1e-4
@@ -35,11 +38,12 @@ def draw_start(kind: StartKind, model: Mixture, data: DataSummary, rng: np.rando
 
     Parameters
     ----------
-    kind : {"kmeans", "k-means++", "random", "random_from_data"}
+    kind : {"kmeans", "k-means++", "random", "random_from_data", "adaptive", "hierarchical", "local"}
         ``kmeans``: clusters of weighted k-means, seeded by k-means++. ``k-means++``: its seeds alone as means.
         ``random``: a random balanced partition of a few rows for each component; never nearly equal
         responsibilities, which sit on a saddle. ``random_from_data``: rows as means. Seeds and rows come with the
-        covariance of the data about the nearest of them.
+        covariance of the data about the nearest of them. ``adaptive``, ``hierarchical``, ``local``: partitions, see
+        `jensen.fit.seeding`.
     model : Mixture
         Of Gaussian components.
     data : DataSummary
@@ -51,6 +55,8 @@ def draw_start(kind: StartKind, model: Mixture, data: DataSummary, rng: np.rando
     if kind == "random":
         return from_labels(model, data, _random_partition(data, n_components, rng))
     z = data.standardised
+    if kind in _PARTITIONS:
+        return from_labels(model, data, _PARTITIONS[kind](z, data.weight, n_components, rng))
     if kind == "random_from_data":
         seeds = draw_distinct(data.weight, rng, n_components)
     else:

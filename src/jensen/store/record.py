@@ -80,6 +80,7 @@ def fit_info(fit: MixtureFit, settings: Mapping[str, Json] | None = None) -> dic
             "n": len(fit.starts),
             "agreeing": fit.n_agreeing,
             "degenerate": sum(not start.is_sound for start in fit.starts),
+            "account": None if fit.account is None else str(fit.account),
         },
         "seed": fit.seed,
         "seconds": finite(fit.seconds),

@@ -1,0 +1,204 @@
+"""What a search found: the optima, which starts and escapes reached them, and what was set aside, in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from jensen.core.parameters import Parameters
+from jensen.core.status import Status
+
+# Objectives that differ by less than this, in nats, are the same optimum.
+SAME_OPTIMUM = 1e-3
+# Optima that an account names in words.
+_NAMED = 4
+
+Ending = Literal["agreed", "budget", "time", "interrupted"]
+_ENDINGS = {
+    "agreed": "",
+    "budget": "The budget was spent before enough rounds agreed",
+    "time": "The time limit ended the search early: this is the best so far",
+    "interrupted": "The search was interrupted: this is the best so far",
+}
+
+
+@dataclass(frozen=True)
+class StartRecord:
+    """What became of one start.
+
+    Attributes
+    ----------
+    index : int
+        Number of the start, from 0; with the seed it names the random stream.
+    kind : str
+        How it was drawn.
+    objective : float
+        Penalised log-likelihood at the end; minus infinity if the start had no density.
+    status : Status
+        How it ended.
+    n_iter : int
+        M-steps.
+    faults : tuple of str
+        Why it is degenerate; empty for a sound one.
+    seconds : float
+        Wall time.
+    passes : float
+        Passes over the data.
+    price : float
+        Nats by which its narrow components must beat other ends to be chosen.
+    optimum : int or None
+        Number of the optimum where it ended, 0 for the one that was chosen; None where it ended in none.
+    """
+
+    index: int
+    kind: str
+    objective: float
+    status: Status
+    n_iter: int
+    faults: tuple[str, ...]
+    seconds: float
+    passes: float = 0.0
+    price: float = 0.0
+    optimum: int | None = None
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing about the result is degenerate."""
+        return not self.faults and self.status is not Status.DEGENERATE
+
+
+@dataclass(frozen=True, eq=False)
+class Optimum:
+    """A place where runs ended, whatever the order of their components.
+
+    Attributes
+    ----------
+    params : Parameters
+        The parameters there.
+    objective : float
+        The objective there, on the rows of the search.
+    loglik : float
+        The plain log-likelihood there, without penalties, on the same rows.
+    faults : tuple of str
+        Why it is degenerate.
+    narrow : tuple of str
+        Components that are narrow beside the others, and on few rows.
+    price : float
+        Nats by which narrow components must beat other optima to be chosen.
+    n_starts : int
+        Starts that ended here.
+    n_escapes : int
+        Escapes from other optima that ended here.
+    """
+
+    params: Parameters
+    objective: float
+    loglik: float
+    faults: tuple[str, ...]
+    narrow: tuple[str, ...]
+    price: float
+    n_starts: int
+    n_escapes: int
+
+    @property
+    def standing(self) -> tuple[bool, float]:
+        """What optima are ranked by: sound ones first, then the objective less the price."""
+        return not self.faults, self.objective - self.price
+
+
+@dataclass(frozen=True)
+class Move:
+    """An escape that was tried.
+
+    Attributes
+    ----------
+    kind : str
+        ``split and merge``, ``swap``, ...
+    before, after : float
+        Objective where it began, and where it ended.
+    accepted : bool
+        Whether the search went on from there.
+    """
+
+    kind: str
+    before: float
+    after: float
+    accepted: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Account:
+    """The account of a search.
+
+    Attributes
+    ----------
+    optima : tuple of Optimum
+        The best in front.
+    starts : tuple of StartRecord
+        Every start.
+    moves : tuple of Move
+        Every escape that was tried, in order.
+    rounds : int
+        How often starts were drawn and escapes tried.
+    confirmed : int
+        Rounds, and starts, that ended at the best optimum by themselves.
+    passes : float
+        Passes over the rows of the search.
+    n_rows : int
+        Rows of the search: all of them, or a sample's.
+    ending : {"agreed", "budget", "time", "interrupted"}
+        What ended it.
+    """
+
+    optima: tuple[Optimum, ...]
+    starts: tuple[StartRecord, ...]
+    moves: tuple[Move, ...]
+    rounds: int
+    confirmed: int
+    passes: float
+    n_rows: int
+    ending: Ending
+
+    @property
+    def set_aside(self) -> tuple[Optimum, ...]:
+        """Optima of a higher objective than the chosen one, that were not preferred to it."""
+        return tuple(o for o in self.optima[1:] if o.objective > self.optima[0].objective + SAME_OPTIMUM)
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the best optimum was reached more than once."""
+        return self.confirmed > 1
+
+    def __str__(self) -> str:
+        best, higher = self.optima[0], self.set_aside
+        finished = sum(start.optimum is not None for start in self.starts)
+        others = sorted((o for o in self.optima[1:] if o.n_starts and o not in higher), key=lambda o: -o.n_starts)
+        parts = [f"{best.n_starts} of {finished} starts ended at {best.loglik:.2f}"]
+        parts += [f"{o.n_starts} at {o.loglik:.2f}" for o in others[:_NAMED]]
+        if len(others) > _NAMED:
+            parts.append(f"{sum(o.n_starts for o in others[_NAMED:])} at {len(others) - _NAMED} others, no higher")
+        dropped = sum(start.status is Status.DROPPED for start in self.starts)
+        if dropped:
+            parts.append(f"{dropped} fell behind and were dropped")
+        if self.moves:
+            taken, n = sum(move.accepted for move in self.moves), len(self.moves)
+            gained = "nothing higher" if not taken else f"{taken} led higher"
+            parts.append(f"{gained} in {n} escape{'s' * (n != 1)}")
+        text = "; ".join(parts) + "."
+        if higher:
+            top = max(higher, key=lambda o: (not o.faults, o.objective))
+            why = (*top.faults, *top.narrow)
+            text += f" Set aside: {top.loglik:.2f}{f' ({why[0]})' if why else ''}"
+            text += f" and {len(higher) - 1} more" if len(higher) > 1 else ""
+            text += "; degenerate='allow' takes what is highest."
+        return f"{text} {_ENDINGS[self.ending]}." if self.ending != "agreed" else text
+
+    @property
+    def warning(self) -> str:
+        """A plain warning where few agreed; empty where the best optimum was reached again."""
+        if self.is_sure or self.ending in ("time", "interrupted"):
+            return ""
+        return (
+            f"the best optimum was reached once in {self.rounds} rounds of {len(self.starts)} starts: a better one may "
+            "exist. Lower n_components, choose a simpler covariance_type, or repeat with another random_state"
+        )

@@ -1,0 +1,221 @@
+"""Where an optimum of a Gaussian mixture may be left for a higher one.
+
+Every component is split by a short EM of its own on its own rows, which says what a second component is worth there;
+every pair is merged on paper, which says what one component less costs. What gains more than it costs is tried first
+(split and merge, Ueda et al. 2000). Besides: components moved to rows that the mixture explains badly (random swap,
+Zhao et al. 2012), the death of one that overlaps or starves and its birth where the need is greatest, and annealing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from jensen.core.block import AnyArray, Array
+from jensen.core.parameters import Parameters
+from jensen.data.arrays import ArraySource
+from jensen.errors import NumericalFailure
+from jensen.families.gaussian import Gaussian
+from jensen.families.moves import (
+    components_of,
+    heated,
+    log_determinants,
+    merge_losses,
+    merged_pairs,
+    with_components,
+)
+from jensen.fit.search import Together, serially
+from jensen.models.mixture import Mixture
+from jensen.numerics.order import draw_by_weight
+from jensen.solve.loop import Limits, run
+from jensen.solve.stopping import AitkenRule
+from jensen.solve.variants import Plain
+
+# Steps of the EM of two on one component's rows.
+_LOCAL_STEPS = 16
+# Rows of a component that its split looks at.
+_LOCAL_ROWS = 1_024
+# Moves of each kind in a batch.
+_SPLITS, _SWAPS, _ALL_PAIRS = 8, 3, 24
+_HEAT = (4.0, 2.0)
+
+
+@dataclass(frozen=True, eq=False)
+class _Split:
+    """What a second component would be worth on one component's rows, and the two."""
+
+    gain: float
+    weights: Array
+    means: Array
+    covariances: Array
+
+
+def gaussian_escapes(
+    model: Mixture, source: ArraySource, params: Parameters, rng: np.random.Generator, together: Together = serially
+) -> list[tuple[str, Parameters]]:
+    """Parameters to climb from, with the kind of move that led there; the promising ones first.
+
+    Parameters
+    ----------
+    model : Mixture
+        Of Gaussian components.
+    source : ArraySource
+        The rows of the search, all of different value or not.
+    params : Parameters
+        The optimum.
+    rng : numpy.random.Generator
+        For the swaps, and the splits' starts.
+    together : callable
+        Applies a function to the components, in threads or not.
+    """
+    family: Gaussian = model.family  # type: ignore[assignment]
+    k = family.n_components
+    if k < 2:
+        return []
+    resp = source.collect(model.responsibilities, params)
+    density = source.collect(model.row_loglik, params)
+    weight = np.ones(source.n_rows) if source.row_weight is None else source.row_weight
+    labels = resp.argmax(axis=1)
+    seeds = rng.integers(2**63, size=k)
+
+    def split(j: int) -> _Split | None:
+        return _split(model, source, weight * resp[:, j], labels == j, np.random.default_rng(seeds[j]))
+
+    splits = together(split, range(k))
+    found = _split_and_merge(family, params, float(weight.sum()), splits)
+    found += _births(family, params, weight, resp, splits)
+    found += _swaps(family, params, source.x, weight, density, rng)
+    annealed = _annealed(model, source, params)
+    return found + ([("annealing", annealed)] if annealed is not None else [])
+
+
+def _split(model: Mixture, source: ArraySource, share: Array, own: AnyArray, rng: np.random.Generator) -> _Split | None:
+    """The best of two short runs of a mixture of two on a component's rows: along its main axis, and from two rows."""
+    family: Gaussian = model.family  # type: ignore[assignment]
+    rows = np.flatnonzero(own)
+    if len(rows) > _LOCAL_ROWS:
+        rows = np.sort(rng.choice(rows, _LOCAL_ROWS, replace=False))
+    d = family.n_features
+    if len(rows) < 2 * (d + 1):
+        return None
+    x, weight = np.asarray(source.x[rows], dtype=np.float64), share[rows]
+    total = weight.sum()
+    if total < 2 * (d + 1):
+        return None
+    scale = share.sum() / total
+    mean = weight @ x / total
+    about = x - mean
+    covariance = (weight[:, None] * about).T @ about / total + np.diag(family.ridge)
+    layout = {"full": covariance, "tied": covariance, "diag": np.diag(covariance)}
+    one = np.asarray(layout.get(family.shape, np.diag(covariance).mean()))
+    logs = log_determinants(family.shape, one[None], d)[0]
+    alone = -0.5 * total * (d * np.log(2 * np.pi) + logs + d)
+    values, vectors = np.linalg.eigh(covariance)
+    axis = vectors[:, -1] * np.sqrt(values[-1])
+    two = Mixture(Gaussian(2, d, family.shape, family.ridge, family.floor))
+    pair = x[draw_by_weight(weight, rng.random(2))]
+    local, best = ArraySource(x, weight), None
+    for centres in (mean + np.array([[-0.8], [0.8]]) * axis, pair):
+        spread = one * 0.5
+        covariances = spread if family.shape == "tied" else np.stack([spread, spread])
+        start = two.parameters(weights=np.array([0.5, 0.5]), means=centres, covariances=covariances)
+        rule = AitkenRule(float(total), tol=0.01)
+        try:
+            result = run(Plain("off").solver(two, rule), local, start, rule, Limits(_LOCAL_STEPS))
+        except NumericalFailure:
+            continue
+        if two.faults(result.params, result.statistics):
+            continue
+        if best is None or result.objective > best.objective:
+            best = result
+    if best is None:
+        return None
+    weights, means, covariances = components_of(family.shape, best.params)
+    return _Split(scale * (best.objective - alone), weights, means, covariances)
+
+
+def _split_and_merge(
+    family: Gaussian, params: Parameters, weight: float, splits: list[_Split | None]
+) -> list[tuple[str, Parameters]]:
+    first, second, losses = merge_losses(family.shape, params, weight)
+    ranked = list[tuple[float, int, int]]()
+    for at in np.argsort(losses)[: 2 * family.n_components]:
+        for k, split in enumerate(splits):
+            if split is not None and k not in (first[at], second[at]):
+                ranked.append((split.gain - float(losses[at]), int(at), k))
+    ranked.sort(key=lambda one: -one[0])
+    moves = [(int(first[at]), int(second[at]), k, gain) for gain, at, k in ranked]
+    found = list[tuple[str, Parameters]]()
+    chosen = moves if len(moves) <= _ALL_PAIRS else moves[:_SPLITS]
+    # Where several components sit wrong, moves that do not touch one another go together.
+    apart, used = list[tuple[int, int, int, float]](), set[int]()
+    for move in moves:
+        if move[3] > 0 and not used & set(move[:3]):
+            apart.append(move)
+            used |= set(move[:3])
+    for several in ([apart] if len(apart) > 1 else []) + [[move] for move in chosen]:
+        weights, means, covariances = components_of(family.shape, params)
+        for i, j, k, _ in several:
+            pair = merged_pairs(family.shape, params, np.array([i]), np.array([j]))
+            weights[i], means[i], covariances[i] = pair[0][0], pair[1][0], pair[2][0]
+            _put(splits[k], weights, means, covariances, k, j)
+        kind = "split and merge" if len(several) == 1 else "several splits and merges"
+        found.append((kind, with_components(family.shape, params, weights, means, covariances)))
+    return found
+
+
+def _put(split: _Split | None, weights: Array, means: Array, covariances: Array, k: int, free: int) -> None:
+    """Component k becomes two: one in its place, one in a place that is free."""
+    assert split is not None
+    mass = weights[k]
+    for at, part in ((k, 0), (free, 1)):
+        weights[at], means[at], covariances[at] = mass * split.weights[part], split.means[part], split.covariances[part]
+
+
+def _births(
+    family: Gaussian, params: Parameters, weight: Array, resp: Array, splits: list[_Split | None]
+) -> list[tuple[str, Parameters]]:
+    """The component that the others could best do without dies; the one that gains most by it is split."""
+    with np.errstate(divide="ignore"):
+        losses = -(weight @ np.maximum(np.log1p(-np.minimum(resp, 1.0)), -50.0))
+    gains = np.array([-np.inf if split is None else split.gain for split in splits])
+    found = list[tuple[str, Parameters]]()
+    for dying in np.argsort(losses)[:2]:
+        best = np.where(np.arange(len(gains)) == dying, -np.inf, gains)
+        k = int(best.argmax())
+        if not np.isfinite(best[k]):
+            continue
+        weights, means, covariances = components_of(family.shape, params)
+        _put(splits[k], weights, means, covariances, k, int(dying))
+        found.append(("birth and death", with_components(family.shape, params, weights, means, covariances)))
+    return found
+
+
+def _swaps(
+    family: Gaussian, params: Parameters, rows: AnyArray, weight: Array, density: Array, rng: np.random.Generator
+) -> list[tuple[str, Parameters]]:
+    """A component chosen at random moves to a row, half of them to rows that the mixture explains badly."""
+    found, k = list[tuple[str, Parameters]](), family.n_components
+    need = weight * (np.quantile(density, 0.9) - np.minimum(density, np.quantile(density, 0.9)))
+    for number in range(_SWAPS):
+        weights, means, covariances = components_of(family.shape, params)
+        dying, uniform = int(rng.integers(k)), rng.random(1)
+        by = need if number % 2 and need.any() else weight
+        x = np.asarray(rows[draw_by_weight(by, uniform)[0]], dtype=np.float64)
+        covariances[dying] = np.tensordot(weights, covariances, axes=1)
+        means[dying], weights[dying] = x, 1.0 / k
+        found.append(("swap", with_components(family.shape, params, weights, means, covariances)))
+    return found
+
+
+def _annealed(model: Mixture, source: ArraySource, params: Parameters) -> Parameters | None:
+    """A few steps at falling temperatures: components that sit where they are for no good reason let go."""
+    family: Gaussian = model.family  # type: ignore[assignment]
+    try:
+        for temperature in _HEAT:
+            warm = heated(family.shape, params, temperature)
+            params = model.maximize(warm, source.fold(model.expect, warm))
+    except NumericalFailure:
+        return None
+    return params

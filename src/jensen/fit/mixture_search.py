@@ -1,0 +1,278 @@
+"""The search over Gaussian mixtures: on which rows, with which starts, and how the best is finished on all the data."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from threading import Event
+from typing import Any
+
+import numpy as np
+
+from jensen.core.contracts import Info, Run
+from jensen.core.parameters import Parameters
+from jensen.core.status import Status
+from jensen.data.arrays import ArraySource
+from jensen.data.pool import map_ordered, single_threaded_blas, threads
+from jensen.errors import NumericalFailure
+from jensen.families.gaussian import Gaussian
+from jensen.fit.account import SAME_OPTIMUM, Account, StartRecord
+from jensen.fit.escapes import gaussian_escapes
+from jensen.fit.search import Plan, Search, Together, Verdict, serially
+from jensen.fit.soundness import Degenerate, verdict
+from jensen.fit.starts import StartKind, draw_start
+from jensen.fit.summary import DataSummary
+from jensen.models.mixture import Mixture
+from jensen.numerics.order import draw_distinct
+from jensen.numerics.streams import stream
+from jensen.solve.loop import Limits, run
+from jensen.solve.stopping import AitkenRule
+from jensen.solve.variants import Accelerate, Plain
+
+# The kinds of start, in turn.
+KINDS: tuple[StartKind, ...] = (
+    "kmeans", "adaptive", "hierarchical", "random", "k-means++", "local", "adaptive", "random_from_data"
+)  # fmt: skip
+# Rows of a search: as many for each component and feature, within bounds.
+_ROWS_PER_NUMBER, _FEWEST_ROWS = 50, 8_192
+# Below this, a sample is no saving.
+_WORTH_A_SAMPLE = 2.0
+# Multiplications of a pass up to which every start runs to its end.
+_CHEAP = 120_000
+# Nats still to come at which a run of the search ends, and nats by which optima differ: exactly where passes cost next
+# to nothing, else about a tenth of what a likelihood-ratio test could see.
+_EXACT, _ROUGH = (1e-4, SAME_OPTIMUM), (5e-3, 2e-2)
+_MAX_PASSES = 4_000
+_MAX_ITER = 2_000
+# Optima of a sample that all the data decide between, and the steps that each gets.
+_FINALISTS, _FINAL_STEPS = 3, 4
+# Batches times rows times components below which threads cost more than they gain.
+_WORTH_A_THREAD = 50_000
+_RECENT = 64
+# Matched means, in standard deviations, and weights of one optimum are as near as this.
+_NEAR = 0.2
+
+
+@dataclass(eq=False)
+class MixtureLandscape:
+    """A Gaussian mixture on the rows of a search; see `jensen.fit.search.Landscape`."""
+
+    model: Mixture
+    data: DataSummary
+    seed: int
+    make: Callable[[int], tuple[str, Parameters]]
+    accelerate: Accelerate
+    limits: Limits
+    degenerate: Degenerate
+    together: Together
+    tolerance: float
+    slack: float
+    observer: Callable[[int, Info], None] | None = None
+    recent: deque[Run[Any]] = field(default_factory=lambda: deque(maxlen=_RECENT))
+    interrupted: bool = False
+
+    def __post_init__(self) -> None:
+        weight = None if (self.data.weight == 1.0).all() else self.data.weight
+        self.source = ArraySource(self.data.rows, weight)
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of the search."""
+        return self.source.n_rows
+
+    def draw(self, index: int) -> tuple[str, Parameters]:
+        """The kind of a start, and its parameters."""
+        return self.make(index)
+
+    def climb(self, start: Parameters, n_iter: int) -> Run[Any]:
+        """So many plain steps."""
+        return self._run(start, "off", n_iter)
+
+    def finish(self, start: Parameters, index: int | None = None) -> Run[Any]:
+        """Up to an optimum."""
+        told = None if self.observer is None or index is None else lambda info: self.observer(index, info)  # type: ignore[misc]
+        return self._run(start, self.accelerate, self.limits.max_iter, told)
+
+    def _run(
+        self, start: Parameters, accelerate: Accelerate, n_iter: int, told: Callable[[Info], None] | None = None
+    ) -> Run[Any]:
+        rule = AitkenRule(self.source.weight, tol=self.tolerance)
+        limits = replace(self.limits, max_iter=min(n_iter, self.limits.max_iter))
+        ended = run(Plain(accelerate).solver(self.model, rule), self.source, start, rule, limits, told)
+        self.recent.append(ended)
+        if ended.status is Status.INTERRUPTED:
+            self.interrupted = True
+        return ended
+
+    def escapes(self, run: Run[Any], number: int) -> Sequence[tuple[str, Parameters]]:
+        """Moves that may lead higher."""
+        rng = stream(self.seed, "escape", number)
+        return gaussian_escapes(self.model, self.source, run.params, rng, self.together)
+
+    def judge(self, run: Run[Any]) -> Verdict:
+        """Faults and narrow components."""
+        return verdict(self.model, run, self.data.informative, self.degenerate)
+
+    def loglik(self, run: Run[Any]) -> float:
+        """The plain log-likelihood of its end."""
+        family: Gaussian = self.model.family  # type: ignore[assignment]
+        return self.source.fold(Mixture(family.unregularised()).assess, run.params).loglik
+
+    def same(self, one: Parameters, other: Parameters) -> bool:
+        """Whether means and weights match, in some order."""
+        scale = np.where(self.data.scale > 0, self.data.scale, 1.0)
+        left = np.column_stack([one["means"] / scale, one["weights"]])
+        right = np.column_stack([other["means"] / scale, other["weights"]])
+        distances = np.abs(left[:, None, :] - right[None, :, :]).max(axis=2)
+        nearest = distances.argmin(axis=1)
+        return len(set(nearest.tolist())) == len(nearest) and bool(distances.min(axis=1).max() < _NEAR)
+
+
+def search_mixture(
+    model: Mixture,
+    source: ArraySource,
+    data: DataSummary,
+    seed: int,
+    make: Callable[[DataSummary], Callable[[int], tuple[str, Parameters]]],
+    finish: Callable[[Parameters, int], Run[Any]],
+    accelerate: Accelerate,
+    limits: Limits,
+    degenerate: Degenerate,
+    observer: Callable[[int, Info], None] | None = None,
+    on_end: Callable[[StartRecord], None] | None = None,
+) -> tuple[Run[Any], Account]:
+    """Search on the table of different rows, or a sample of it, and finish the best on all the data.
+
+    Parameters
+    ----------
+    model : Mixture
+        Of Gaussian components.
+    source : ArraySource
+        All the rows.
+    data : DataSummary
+        The table of rows.
+    seed : int
+        Start i draws from the stream (seed, "start", i), escapes from (seed, "escape", j).
+    make : callable
+        From a table, the function that makes start i.
+    finish : callable (Parameters, int) -> Run
+        A run on all the data with the user's rule, after so many steps.
+    accelerate : Accelerate
+        Of every run.
+    limits : Limits
+        Of every run; the deadline ends the search.
+    degenerate : {"avoid", "allow"}
+        Whether degenerate and narrow optima are set aside.
+    observer, on_end : callable
+        Told of the points of every start, and of its end.
+    """
+    cancel = Event()
+    limits = replace(limits, max_iter=min(limits.max_iter, _MAX_ITER), cancel=cancel)
+    table, whole = _table(source, data, model, seed)
+    n_components, d = model.n_components, table.rows.shape[1]
+
+    def together(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+        if len(items) * len(table.rows) * n_components < _WORTH_A_THREAD or threads() == 1:
+            return serially(function, items)
+        return list(map_ordered(function, items, len(items), cancel))
+
+    cheap = len(table.rows) * n_components * (d + 1) * (d + 2) <= _CHEAP
+    found = _EXACT if cheap else _ROUGH
+    land = MixtureLandscape(
+        model,
+        table,
+        seed,
+        make(table),
+        accelerate,
+        limits,
+        degenerate,
+        together,
+        *(_EXACT if cheap else _ROUGH),
+        observer,
+    )
+    plan = Plan(12, True, 12, 4) if cheap else Plan(8, False, 12, 3, _MAX_PASSES)
+    plan = replace(plan, deadline=limits.deadline)
+    with single_threaded_blas():
+        best, account = Search(land, plan, together, on_end).run()
+        interrupted = account.ending == "interrupted"
+        if interrupted:
+            cancel.set()
+        if not whole and not interrupted:
+            best = _final(source, model, account, limits, best)
+        ended = finish(best.params, best.n_iter if whole else 0) if not interrupted else None
+    if ended is None:
+        return replace(_evaluated(model, source, best), status=Status.INTERRUPTED), account
+    if whole:
+        # One run: the search's, and the steps on all the rows, which are the same rows in another order.
+        trace = (*best.trace[:-1], *ended.trace)
+        tried, taken = (a + b for a, b in zip(best.extrapolations, ended.extrapolations, strict=True))
+        ended = replace(
+            ended,
+            n_iter=best.n_iter + ended.n_iter,
+            passes=best.passes + ended.passes,
+            trace=trace,
+            extrapolations=(tried, taken),
+        )
+    return ended, account
+
+
+def _table(source: ArraySource, data: DataSummary, model: Mixture, seed: int) -> tuple[DataSummary, bool]:
+    """The rows of the search, and whether they are all of them."""
+    family: Gaussian = model.family  # type: ignore[assignment]
+    size = max(_FEWEST_ROWS, _ROWS_PER_NUMBER * family.n_components * (family.n_features + 1))
+    whole = bool(np.isclose(data.weight.sum(), data.total_weight, rtol=1e-12))
+    if len(data.rows) <= _WORTH_A_SAMPLE * size:
+        return data, whole
+    rng = stream(seed, "rows of the search", 0)
+    chosen = np.sort(draw_distinct(np.ones(len(data.rows)), rng, size))
+    return replace(data, rows=np.ascontiguousarray(data.rows[chosen]), weight=data.weight[chosen]), False
+
+
+def _final(source: ArraySource, model: Mixture, account: Account, limits: Limits, best: Run[Any]) -> Run[Any]:
+    """Of the best optima of a sample, the one that a few steps on all the rows favour."""
+    first = account.optima[0]
+    slack = 3.0 * np.sqrt(first.params.n_free) + 2.0
+    rivals = [
+        optimum
+        for optimum in account.optima[:_FINALISTS]
+        if not optimum.faults and optimum.objective - optimum.price > first.objective - first.price - slack
+    ]
+    if len(rivals) < 2:
+        return best
+    found = list[Run[Any]]()
+    for optimum in rivals:
+        rule = AitkenRule(source.weight)
+        few = replace(limits, max_iter=_FINAL_STEPS)
+        try:
+            found.append(run(Plain("off").solver(model, rule), source, optimum.params, rule, few))
+        except NumericalFailure:
+            continue
+    return max(found, key=lambda one: one.objective, default=best)
+
+
+def _evaluated(model: Mixture, source: ArraySource, best: Run[Any]) -> Run[Any]:
+    """A run that was interrupted, with the objective and the statistics of all the rows."""
+    statistics = source.fold(model.expect, best.params)
+    objective = model.objective(best.params, statistics)
+    return replace(best, statistics=statistics, objective=objective, trace=(*best.trace[:-1], objective))
+
+
+def kind_of(index: int, kinds: Sequence[StartKind] = KINDS) -> StartKind:
+    """The kind of start number `index`."""
+    return kinds[index % len(kinds)]
+
+
+def maker(
+    model: Mixture, seed: int, kinds: Sequence[StartKind]
+) -> Callable[[DataSummary], Callable[[int], tuple[str, Parameters]]]:
+    """Draws starts of several kinds from a table."""
+
+    def on(table: DataSummary) -> Callable[[int], tuple[str, Parameters]]:
+        def make(index: int) -> tuple[str, Parameters]:
+            kind = kind_of(index, kinds)
+            return kind, draw_start(kind, model, table, stream(seed, "start", index))
+
+        return make
+
+    return on

@@ -1,0 +1,162 @@
+"""The search for the best optimum of any model: it needs the model's contract and a function that draws starts."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from jensen.core.block import Array, Block
+from jensen.core.contracts import Info, Run
+from jensen.core.parameters import Parameters
+from jensen.core.status import Status
+from jensen.errors import NumericalFailure
+from jensen.fit.account import SAME_OPTIMUM
+from jensen.fit.search import Verdict
+from jensen.numerics.logspace import normalise_logs
+from jensen.numerics.streams import stream
+from jensen.solve.loop import Limits, run
+from jensen.solve.stopping import AitkenRule
+from jensen.solve.variants import Plain, Variant
+
+# Nats still to come at which a run of the search ends, and steps at most.
+_TOLERANCE = 1e-4
+_RECENT = 64
+# Components that are drawn anew in a batch of escapes, and the share of rows that they take.
+_REDRAWN, _TAKEN = 6, (0.05, 0.5)
+# Parameters of one optimum agree to this, in units of the larger of 1 and their size.
+_NEAR = 0.05
+
+
+@dataclass(eq=False)
+class ModelLandscape:
+    """Any model on its data; see `jensen.fit.search.Landscape`.
+
+    A model may declare ``escapes(params, source, rng) -> [(kind, Parameters), ...]``. Without that, a component of one
+    that declares ``n_components``, ``log_joint`` and ``statistics_from`` is drawn anew; other models have starts alone.
+    """
+
+    model: Any
+    source: Any
+    variant: Variant
+    draws: Callable[[int], Parameters]
+    seed: int
+    limits: Limits
+    observer: Callable[[Info], None] | None = None
+    recent: deque[Run[Any]] = field(default_factory=lambda: deque(maxlen=_RECENT))
+    interrupted: bool = False
+    slack: float = SAME_OPTIMUM
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of the data."""
+        return int(getattr(self.source, "n_rows", 0))
+
+    def draw(self, index: int) -> tuple[str, Parameters]:
+        """The start that the user's function draws."""
+        return "drawn", self.draws(index)
+
+    def climb(self, start: Parameters, n_iter: int) -> Run[Any]:
+        """So many plain steps."""
+        return self._run(Plain("off"), start, n_iter, None)
+
+    def finish(self, start: Parameters, index: int | None = None) -> Run[Any]:
+        """Up to an optimum."""
+        return self._run(self.variant, start, self.limits.max_iter, self.observer if index is not None else None)
+
+    def _run(self, variant: Variant, start: Parameters, n_iter: int, told: Callable[[Info], None] | None) -> Run[Any]:
+        rule = AitkenRule(self.source.weight, tol=_TOLERANCE)
+        limits = replace(self.limits, max_iter=min(n_iter, self.limits.max_iter))
+        try:
+            ended = run(variant.solver(self.model, rule), variant.source(self.source), start, rule, limits, told)
+        except (FloatingPointError, np.linalg.LinAlgError) as error:
+            raise NumericalFailure(str(error)) from error
+        self.recent.append(ended)
+        if ended.status is Status.INTERRUPTED:
+            self.interrupted = True
+        return ended
+
+    def escapes(self, run: Run[Any], number: int) -> Sequence[tuple[str, Parameters]]:
+        """The model's own, or components drawn anew."""
+        rng = stream(self.seed, "escape", number)
+        own = getattr(self.model, "escapes", None)
+        if callable(own):
+            return [(str(kind), params) for kind, params in own(run.params, self.source, rng)]
+        parts = all(hasattr(self.model, name) for name in ("n_components", "log_joint", "statistics_from", "maximize"))
+        return redrawn_components(self.model, self.source, run.params, rng) if parts else []
+
+    def judge(self, run: Run[Any]) -> Verdict:
+        """The model's faults, if it declares them."""
+        faults = getattr(self.model, "faults", None)
+        degenerate = (run.detail or run.status.message,) if run.status is Status.DEGENERATE else ()
+        return Verdict((*degenerate, *(tuple(faults(run.params, run.statistics)) if callable(faults) else ())))
+
+    def loglik(self, run: Run[Any]) -> float:
+        """The objective: what else a model has is not known here."""
+        return run.objective
+
+    def same(self, one: Parameters, other: Parameters) -> bool:
+        """Whether the parameters agree, in some order of the components where the model has one."""
+        by = getattr(self.model, "by_component", None)
+        if not callable(by):
+            return _far(one.values, other.values) < _NEAR
+        left, right = by(one), by(other)
+        flat = [np.column_stack([np.reshape(v, (len(v), -1)) for v in values.values()]) for values in (left, right)]
+        size = np.maximum(1.0, np.abs(flat[0]).max(axis=0))
+        distances = np.abs((flat[0][:, None, :] - flat[1][None, :, :]) / size).max(axis=2)
+        nearest = distances.argmin(axis=1)
+        return len(set(nearest.tolist())) == len(nearest) and bool(distances.min(axis=1).max() < _NEAR)
+
+
+def _far(one: Any, other: Any) -> float:
+    gaps = [np.abs(one[k] - other[k]) / np.maximum(1.0, np.abs(one[k])) for k in one]
+    return max((float(np.max(gap, initial=0.0)) for gap in gaps), default=0.0)
+
+
+def redrawn_components(
+    model: Any, source: Any, params: Parameters, rng: np.random.Generator
+) -> list[tuple[str, Parameters]]:
+    """One M-step after a component, chosen at random, gave its rows up for some that the model explains badly.
+
+    Parameters
+    ----------
+    model : object
+        With ``n_components``, ``log_joint``, ``statistics_from`` and ``maximize``, such as a mixture of any family.
+    source : Source
+        The data.
+    params : Parameters
+        An optimum.
+    rng : numpy.random.Generator
+        Chooses the components, and how many rows they take.
+    """
+    k = int(model.n_components)
+    if k < 2:
+        return []
+
+    def logs(at: Parameters, block: Block) -> Array:
+        return np.asarray(normalise_logs(np.array(model.log_joint(at, block), dtype=np.float64)))
+
+    density = np.concatenate(list(source.map_ordered(logs, params)))
+    found = list[tuple[str, Parameters]]()
+    for _ in range(_REDRAWN):
+        chosen, threshold = int(rng.integers(k)), float(np.quantile(density, rng.uniform(*_TAKEN)))
+
+        def given(at: Parameters, block: Block, chosen: int = chosen, threshold: float = threshold) -> Any:
+            joint = np.array(model.log_joint(at, block), dtype=np.float64)
+            joint[chosen] = -np.inf
+            rows = normalise_logs(joint)
+            taken = ~(rows > threshold)
+            joint[:, taken] = 0.0
+            joint[chosen, taken] = 1.0
+            if block.weight is not None:
+                joint *= block.weight
+            return model.statistics_from(at, block, np.ascontiguousarray(joint.T), 0.0)
+
+        try:
+            found.append(("component drawn anew", model.maximize(params, source.fold(given, params))))
+        except (ArithmeticError, ValueError, np.linalg.LinAlgError):
+            continue
+    return found

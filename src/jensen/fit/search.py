@@ -1,0 +1,419 @@
+"""The search for the best optimum: rounds of diverse starts, escapes from what they found, until rounds agree.
+
+A round draws starts of several kinds, drops those that fall behind in short runs, and runs the others to their end
+(em-EM, Biernacki, Celeux & Govaert 2003; successive halving). From the best end it tries escapes, each a short run,
+until none leads higher (split and merge, Ueda et al. 2000; random swaps, Zhao et al. 2012). Rounds go on until they
+agree: easy problems end after one, hard ones get more. Nothing here knows what is fitted.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from jensen.core.contracts import Run
+from jensen.core.parameters import Parameters
+from jensen.core.status import Status
+from jensen.errors import NumericalFailure
+from jensen.fit.account import Account, Ending, Move, Optimum, StartRecord
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+# Starts that all agree make one round enough.
+_UNANIMOUS = 8
+# Gains to come are extrapolated with ratios up to this.
+_STEADY = 0.98
+# An escape's short run, and how much further the best of a batch are taken.
+_SHORT, _LONGER = 8, 32
+_FOLLOWED = 3
+# Numbers of the batches of a round, and of the batches from the best of all rounds: each draws from its own stream.
+_BATCHES, _AGAIN = 1_000, 1_000
+# Optima, from the best, whose plain log-likelihood is taken for the account.
+_ASSESSED = 12
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What speaks against an optimum: faults, narrow components, and the nats that these must bring."""
+
+    faults: tuple[str, ...] = ()
+    narrow: tuple[str, ...] = ()
+    price: float = 0.0
+
+
+class Landscape(Protocol):
+    """What is searched: a model, its data, and how it climbs."""
+
+    interrupted: bool
+    recent: Any
+    # Objectives that differ by no more, in nats, are the same to the search.
+    slack: float
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of the search."""
+        ...
+
+    def draw(self, index: int) -> tuple[str, Parameters]:
+        """The kind of a start, and its parameters."""
+        ...
+
+    def climb(self, start: Parameters, n_iter: int) -> Run[Any]:
+        """So many plain steps."""
+        ...
+
+    def finish(self, start: Parameters, index: int | None = None) -> Run[Any]:
+        """Up to an optimum; of a start, if it has an index."""
+        ...
+
+    def escapes(self, run: Run[Any], number: int) -> Sequence[tuple[str, Parameters]]:
+        """Places to climb from that may lead higher, promising ones first; others for every number."""
+        ...
+
+    def judge(self, run: Run[Any]) -> Verdict:
+        """What speaks against its end."""
+        ...
+
+    def loglik(self, run: Run[Any]) -> float:
+        """The log-likelihood of its end without penalties."""
+        ...
+
+    def same(self, one: Parameters, other: Parameters) -> bool:
+        """Whether these are one optimum but for the order of components, given equal objectives."""
+        ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much a search may spend.
+
+    Attributes
+    ----------
+    starts : int
+        Starts in a round.
+    thorough : bool
+        Whether every start runs to its end: where passes cost next to nothing.
+    rounds : int
+        At most.
+    agreeing : int
+        Rounds that must end at the best optimum.
+    max_passes : float
+        After which no round is begun.
+    deadline : float
+        Moment of ``time.perf_counter()`` after which nothing is begun.
+    """
+
+    starts: int = 8
+    thorough: bool = True
+    rounds: int = 12
+    agreeing: int = 3
+    max_passes: float = np.inf
+    deadline: float = np.inf
+
+
+# Applies a function to every item, in threads or not, and returns the results in order.
+Together = Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]]
+
+
+def serially(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    """One item after another."""
+    return [function(item) for item in items]
+
+
+@dataclass(eq=False)
+class _Place:
+    """An optimum while the search is on."""
+
+    run: Run[Any]
+    verdict: Verdict
+    starts: int = 0
+    escapes: int = 0
+    rounds: int = 0
+
+    @property
+    def standing(self) -> tuple[bool, float]:
+        return _standing(self.run, self.verdict)
+
+
+class _OutOfTime(Exception):
+    pass
+
+
+class Search:
+    """One search; see `search`."""
+
+    def __init__(
+        self,
+        land: Landscape,
+        plan: Plan,
+        together: Together,
+        on_end: Callable[[StartRecord], None] | None = None,
+    ) -> None:
+        self.land, self.plan, self.together, self.on_end = land, plan, together, on_end
+        self.places = list[_Place]()
+        self.records = list[StartRecord]()
+        self.ends = dict[int, _Place]()
+        self.moves = list[Move]()
+        self.passes = 0.0
+        self.rounds = 0
+        self.failure: NumericalFailure | None = None
+
+    def run(self) -> tuple[Run[Any], Account]:
+        """Search, and return the best run with the account."""
+        ending: Ending = "budget"
+        try:
+            while self.rounds < self.plan.rounds and self.passes <= self.plan.max_passes:
+                self._round()
+                if self._agreed():
+                    ending = "agreed"
+                    break
+        except _OutOfTime:
+            ending = "time"
+        except KeyboardInterrupt:
+            # What has ended counts, also of the batch that was interrupted: the best point is never lost.
+            for run in list(self.land.recent):
+                self._place(run)
+            if not self.places:
+                raise
+            ending = "interrupted"
+        if not self.places:
+            raise self.failure or NumericalFailure("no start has a density")
+        best = self._best()
+        if best.run.status is Status.INTERRUPTED:
+            ending = "interrupted"
+        return best.run, self._account(ending)
+
+    # ------------------------------------------------------------------------------------------------- rounds
+
+    def _round(self) -> None:
+        number, self.rounds = self.rounds, self.rounds + 1
+        first = number * self.plan.starts
+        ended = [place for place in self._starts(range(first, first + self.plan.starts)) if place is not None]
+        if not ended:
+            return
+        top = self._climb_out(max(ended, key=lambda place: place.standing), number)
+        top.rounds += 1
+        best = self._best()
+        if number and best is not top:
+            # Other draws may find the way that the first ones from here did not.
+            self._climb_out(best, number + _AGAIN)
+
+    def _starts(self, indices: range) -> list[_Place | None]:
+        """Draw, climb a little and drop half of the starts, again, and run the rest to their end."""
+        began = time.perf_counter()
+
+        def begin(index: int) -> tuple[int, str, Run[Any] | NumericalFailure]:
+            kind = ""
+            try:
+                kind, start = self.land.draw(index)
+                run = self.land.finish(start, index) if self.plan.thorough else self.land.climb(start, _SHORT)
+                return index, kind, run
+            except NumericalFailure as failure:
+                return index, kind, failure
+
+        alive = list[tuple[int, str, Run[Any]]]()
+        for index, kind, run in self._map(begin, indices):
+            if isinstance(run, NumericalFailure):
+                self.failure = self.failure or run
+                record = StartRecord(index, kind, -np.inf, Status.DEGENERATE, 0, (str(run),), 0.0)
+                self._record(record)
+            else:
+                self.passes += run.passes
+                alive.append((index, kind, run))
+        if not self.plan.thorough:
+            alive = self._halve(alive, _SHORT)
+            alive = self._halve(alive, _LONGER)
+            ends = zip(alive, self._finish(alive), strict=True)
+            alive = [(i, kind, self._added(run, more)) for (i, kind, run), more in ends]
+        share = (time.perf_counter() - began) / max(len(indices), 1)
+        found = list[_Place | None]()
+        for index, kind, run in alive:
+            place = self._place(run)
+            place.starts += 1
+            self.ends[index] = place
+            faults = place.verdict.faults
+            price = place.verdict.price
+            self._record(
+                StartRecord(index, kind, run.objective, run.status, run.n_iter, faults, share, run.passes, price)
+            )
+            found.append(place)
+        return found
+
+    def _halve(self, alive: list[tuple[int, str, Run[Any]]], n_iter: int) -> list[tuple[int, str, Run[Any]]]:
+        """The better half, by where they seem to lead, some steps further; duplicates are dropped first."""
+        ranked = sorted(alive, key=lambda one: -_ahead(one[2]))
+        keep, dropped = list[tuple[int, str, Run[Any]]](), list[tuple[int, str, Run[Any]]]()
+        for one in ranked:
+            twin = any(self._same(one[2], other[2]) for other in keep)
+            (dropped if twin or len(keep) >= max(2, len(ranked) // 2) else keep).append(one)
+        for index, kind, run in dropped:
+            self._record(StartRecord(index, kind, run.objective, Status.DROPPED, run.n_iter, (), 0.0, run.passes))
+        further = self._map(lambda one: self.land.climb(one[2].params, n_iter), keep)
+        for run in further:
+            self.passes += run.passes
+        return [(i, kind, self._added(run, more)) for (i, kind, run), more in zip(keep, further, strict=True)]
+
+    def _finish(self, alive: list[tuple[int, str, Run[Any]]]) -> list[Run[Any]]:
+        runs = self._map(lambda one: self.land.finish(one[2].params, one[0]), alive)
+        self.passes += sum(run.passes for run in runs)
+        return runs
+
+    # ------------------------------------------------------------------------------------------------- escapes
+
+    def _climb_out(self, place: _Place, number: int) -> _Place:
+        """The place where escapes lead, one after another, until none of a batch leads higher; or this one."""
+        here, verdict, batch = place.run, place.verdict, 0
+        while self.passes <= self.plan.max_passes:
+            found = self._escape(here, verdict, _BATCHES * number + batch)
+            if found is None:
+                break
+            here, verdict = found
+            batch += 1
+        if not batch:
+            return place
+        finished = self._map(self.land.finish, [here.params])[0]
+        self.passes += finished.passes
+        reached = self._place(finished)
+        reached.escapes += 1
+        return reached
+
+    def _escape(self, origin: Run[Any], against: Verdict, number: int) -> tuple[Run[Any], Verdict] | None:
+        """The best of a batch of escapes, some steps on its way, if it is higher already."""
+        tried = list(self.land.escapes(origin, number))
+        runs = self._climb_all([params for _, params in tried], _SHORT)
+        slack = self.land.slack
+        order = sorted((i for i, run in enumerate(runs) if run is not None), key=lambda i: -_ahead(runs[i]))
+        hopeful = [i for i in order[:_FOLLOWED] if _ahead(runs[i]) > origin.objective + slack]
+        for i, more in zip(hopeful, self._climb_all([runs[i].params for i in hopeful], _LONGER), strict=True):
+            runs[i] = more if more is not None else runs[i]
+        found = [(runs[i], self.land.judge(runs[i]), i) for i in hopeful]
+        best = max(found, key=lambda one: _standing(one[0], one[1]), default=None)
+        sound, height = _standing(origin, against)
+        risen = best is not None and _standing(best[0], best[1]) > (sound, height + slack)
+        for i, (kind, _) in enumerate(tried):
+            after = -np.inf if runs[i] is None else runs[i].objective
+            self.moves.append(Move(kind, origin.objective, after, risen and best is not None and i == best[2]))
+        return (best[0], best[1]) if risen and best is not None else None
+
+    def _climb_all(self, starts: Sequence[Parameters], n_iter: int) -> list[Any]:
+        def climb(start: Parameters) -> Run[Any] | None:
+            try:
+                return self.land.climb(start, n_iter)
+            except NumericalFailure:
+                return None
+
+        runs = self._map(climb, starts)
+        self.passes += sum(run.passes for run in runs if run is not None)
+        return runs
+
+    def _record(self, record: StartRecord) -> None:
+        self.records.append(record)
+        if self.on_end is not None:
+            self.on_end(record)
+
+    # --------------------------------------------------------------------------------------------------- places
+
+    def _place(self, run: Run[Any]) -> _Place:
+        """The place where a run ended, known or new."""
+        for place in self.places:
+            if self._same(run, place.run):
+                if run.objective > place.run.objective and run.status.is_converged:
+                    place.run = run
+                return place
+        place = _Place(run, self.land.judge(run))
+        self.places.append(place)
+        return place
+
+    def _same(self, one: Run[Any], other: Run[Any]) -> bool:
+        slack = max(self.land.slack, 1e-9 * abs(other.objective))
+        return abs(one.objective - other.objective) < slack and self.land.same(one.params, other.params)
+
+    def _best(self) -> _Place:
+        return max(self.places, key=lambda place: place.standing)
+
+    def _agreed(self) -> bool:
+        if not self.places:
+            return False
+        best = self._best()
+        finished = [r for r in self.records if r.index in self.ends]
+        unanimous = len(finished) >= _UNANIMOUS and best.starts == len(finished)
+        return unanimous or best.rounds >= self.plan.agreeing
+
+    def _map(self, function: Callable[[T], U], items: Sequence[T]) -> list[U]:
+        if self.places and time.perf_counter() > self.plan.deadline:
+            raise _OutOfTime
+        results = self.together(function, items)
+        if self.land.interrupted:
+            raise KeyboardInterrupt
+        return results
+
+    @staticmethod
+    def _added(before: Run[Any], after: Run[Any]) -> Run[Any]:
+        """A run that was taken up again, as one."""
+        return replace(after, n_iter=before.n_iter + after.n_iter, passes=before.passes + after.passes)
+
+    def _account(self, ending: Ending) -> Account:
+        ranked = sorted(self.places, key=lambda place: place.standing, reverse=True)
+        number = {id(place): i for i, place in enumerate(ranked)}
+        records = sorted(self.records, key=lambda record: record.index)
+        optima = tuple(
+            Optimum(
+                place.run.params,
+                place.run.objective,
+                self.land.loglik(place.run) if i < _ASSESSED else place.run.objective,
+                place.verdict.faults,
+                place.verdict.narrow,
+                place.verdict.price,
+                place.starts,
+                place.escapes,
+            )
+            for i, place in enumerate(ranked)
+        )
+        starts = tuple(
+            replace(record, optimum=number[id(self.ends[record.index])] if record.index in self.ends else None)
+            for record in records
+        )
+        best = ranked[0]
+        confirmed = max(best.starts, best.rounds)
+        return Account(optima, starts, tuple(self.moves), self.rounds, confirmed, self.passes, self.land.n_rows, ending)
+
+
+def search(land: Landscape, plan: Plan, together: Together) -> tuple[Run[Any], Account]:
+    """The best run from diverse starts and escapes, and the account of all of them.
+
+    Parameters
+    ----------
+    land : Landscape
+        What is searched.
+    plan : Plan
+        What may be spent.
+    together : callable
+        Applies a function to every item of a batch, in threads or not, and returns the results in order.
+
+    Raises
+    ------
+    NumericalFailure
+        If no start has a density.
+    KeyboardInterrupt
+        If it comes before any start has ended.
+    """
+    return Search(land, plan, together).run()
+
+
+def _standing(run: Run[Any], verdict: Verdict) -> tuple[bool, float]:
+    """What ends are ranked by: sound ones first, then the objective less the price."""
+    return not verdict.faults, run.objective - verdict.price
+
+
+def _ahead(run: Run[Any]) -> float:
+    """Where a run seems to lead: its objective, and the gains to come by Aitken's extrapolation."""
+    if run.status.is_converged or len(run.trace) < 3:
+        return run.objective
+    before, last = run.trace[-2] - run.trace[-3], run.trace[-1] - run.trace[-2]
+    ratio = min(last / before, _STEADY) if before > 0 and last > 0 else 0.0
+    return float(run.objective + last * ratio / (1.0 - ratio))

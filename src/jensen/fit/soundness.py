@@ -1,0 +1,60 @@
+"""What speaks against an optimum of a Gaussian mixture: faults, and components narrow beside the others."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+
+from jensen.core.block import AnyArray
+from jensen.core.contracts import Run
+from jensen.core.status import Status
+from jensen.families.gaussian import Gaussian
+from jensen.families.moves import narrow_components
+from jensen.fit.search import Verdict
+from jensen.models.mixture import Mixture
+
+# Degenerate and narrow optima are set aside, or taken for what their objective says.
+Degenerate = Literal["avoid", "allow"]
+
+# A component is narrow if it is so in some direction, in units of the components' average covariance.
+_NARROW = 1.0 / 30.0
+
+
+def verdict(model: Mixture, run: Run[Any], columns: AnyArray, degenerate: Degenerate = "avoid") -> Verdict:
+    """Faults of a run's end, its narrow components, and what these must bring to be believed.
+
+    A component far narrower than the others gains by every row that happens to lie in it, and among many places for
+    it one is always lucky (McLachlan & Peel 2000, section 3.10). Its price is the number of its free parameters times
+    the logarithm of the number of rows, twice that of BIC, for its place is chosen: a narrow group that is really
+    there brings many times that.
+
+    Parameters
+    ----------
+    model : Mixture
+        Of Gaussian components.
+    run : Run
+        What has ended.
+    columns : ndarray of shape (d,) of bool
+        Columns that vary.
+    degenerate : {"avoid", "allow"}, default="avoid"
+        ``allow`` finds nothing.
+    """
+    if degenerate == "allow":
+        return Verdict()
+    family: Gaussian = model.family  # type: ignore[assignment]
+    faults = model.faults(run.params, run.statistics)
+    if run.status is Status.DEGENERATE:
+        faults = (run.detail or run.status.message, *faults)
+    if faults:
+        return Verdict(faults)
+    narrow = narrow_components(family.shape, run.params, columns, _NARROW)
+    if not narrow:
+        return Verdict()
+    counts, weight = run.statistics.components.counts, max(float(run.statistics.weight), 2.0)
+    told = tuple(
+        f"component {k} is narrow, {ratio:.1g} of the average variance in a direction, on {counts[k]:.3g} rows"
+        for k, ratio in narrow
+    )
+    size = (run.params.n_free + 1) / family.n_components
+    return Verdict((), told, float(len(narrow) * size * np.log(weight)))
