@@ -239,12 +239,18 @@ def is_of(record: dict[str, Any] | None, problem: Problem) -> bool:
     if record is None:
         return False
     same = all(record[key] == value for key, value in identity(problem).items() if key != "sum_of_magnitudes")
-    return same and bool(np.isclose(record["sum_of_magnitudes"], problem.fingerprint, rtol=1e-9))
+    return same and bool(np.isclose(record["sum_of_magnitudes"], problem.fingerprint, rtol=1e-6))
 
 
 def merge(old: dict[str, Any] | None, new: dict[str, Any], problem: Problem) -> dict[str, Any]:
-    """The higher of two records; of the same optimum, the newer counts."""
-    if old is None or not is_of(old, problem) or new["loglik"] >= old["loglik"] - SAME:
+    """The higher of two records; of the same optimum, the one of the longer run."""
+    if old is None or not is_of(old, problem) or new["loglik"] > old["loglik"] + SAME:
         return new
-    print(f"{problem.name}: kept {old['loglik']:.3f}, above {new['loglik']:.3f}", file=sys.stderr, flush=True)
+    if new["loglik"] >= old["loglik"] - SAME and _effort(new) >= _effort(old):
+        return new
+    print(f"{problem.name}: kept {old['loglik']:.3f}, not {new['loglik']:.3f}", file=sys.stderr, flush=True)
     return old
+
+
+def _effort(record: dict[str, Any]) -> int:
+    return int(sum(record.get("starts", {}).values()) + record.get("swaps", 0))

@@ -37,8 +37,11 @@ _LOCAL_STEPS = 16
 # Rows of a component that its split looks at.
 _LOCAL_ROWS = 1_024
 # Moves of each kind in a batch.
-_SPLITS, _SWAPS, _ALL_PAIRS = 8, 3, 24
+_SPLITS, _SWAPS, _DRAWN, _ALL_PAIRS = 8, 2, 8, 24
 _HEAT = (4.0, 2.0)
+# Mean uncertainty of rows that belong to one component for certain; and how many times what the best split brings
+# every merge must cost for an optimum to be plain.
+_UNSURE, _PLAIN = 0.01, 5.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +55,13 @@ class _Split:
 
 
 def gaussian_escapes(
-    model: Mixture, source: ArraySource, params: Parameters, rng: np.random.Generator, together: Together = serially
-) -> list[tuple[str, Parameters]]:
+    model: Mixture,
+    source: ArraySource,
+    params: Parameters,
+    rng: np.random.Generator,
+    drawn: bool = False,
+    together: Together = serially,
+) -> list[tuple[str, Parameters]] | None:
     """Parameters to climb from, with the kind of move that led there; the promising ones first.
 
     Parameters
@@ -66,16 +74,25 @@ def gaussian_escapes(
         The optimum.
     rng : numpy.random.Generator
         For the swaps, and the splits' starts.
+    drawn : bool, default=False
+        Whether to draw swaps alone.
     together : callable
         Applies a function to the components, in threads or not.
+
+    Returns
+    -------
+    list of (str, Parameters) or None
+        None where it is plain that nothing leads higher.
     """
     family: Gaussian = model.family  # type: ignore[assignment]
     k = family.n_components
     if k < 2:
         return []
-    resp = source.collect(model.responsibilities, params)
     density = source.collect(model.row_loglik, params)
     weight = np.ones(source.n_rows) if source.row_weight is None else source.row_weight
+    if drawn:
+        return _swaps(family, params, source.x, weight, density, rng, _DRAWN)
+    resp = source.collect(model.responsibilities, params)
     labels = resp.argmax(axis=1)
     seeds = rng.integers(2**63, size=k)
 
@@ -83,9 +100,12 @@ def gaussian_escapes(
         return _split(model, source, weight * resp[:, j], labels == j, np.random.default_rng(seeds[j]))
 
     splits = together(split, range(k))
-    found = _split_and_merge(family, params, float(weight.sum()), splits)
+    moves = _moves(family, params, float(weight.sum()), splits)
+    if _is_plain(splits, moves, resp.max(axis=1), weight):
+        return None
+    found = _split_and_merge(family, params, splits, moves)
     found += _births(family, params, weight, resp, splits)
-    found += _swaps(family, params, source.x, weight, density, rng)
+    found += _swaps(family, params, source.x, weight, density, rng, _SWAPS)
     annealed = _annealed(model, source, params)
     return found + ([("annealing", annealed)] if annealed is not None else [])
 
@@ -135,21 +155,41 @@ def _split(model: Mixture, source: ArraySource, share: Array, own: AnyArray, rng
     return _Split(scale * (best.objective - alone), weights, means, covariances)
 
 
-def _split_and_merge(
-    family: Gaussian, params: Parameters, weight: float, splits: list[_Split | None]
-) -> list[tuple[str, Parameters]]:
+# Components i and j that become one, k that becomes two, and what that seems to gain.
+_Planned = tuple[int, int, int, float]
+
+
+def _moves(family: Gaussian, params: Parameters, weight: float, splits: list[_Split | None]) -> list[_Planned]:
+    """The cheapest merges with the splits of other components, by what they gain together."""
     first, second, losses = merge_losses(family.shape, params, weight)
-    ranked = list[tuple[float, int, int]]()
-    for at in np.argsort(losses)[: 2 * family.n_components]:
-        for k, split in enumerate(splits):
-            if split is not None and k not in (first[at], second[at]):
-                ranked.append((split.gain - float(losses[at]), int(at), k))
-    ranked.sort(key=lambda one: -one[0])
-    moves = [(int(first[at]), int(second[at]), k, gain) for gain, at, k in ranked]
+    found = [
+        (int(first[at]), int(second[at]), k, split.gain - float(losses[at]))
+        for at in np.argsort(losses, kind="stable")[: 2 * family.n_components]
+        for k, split in enumerate(splits)
+        if split is not None and k not in (first[at], second[at])
+    ]
+    return sorted(found, key=lambda move: -move[3])
+
+
+def _is_plain(splits: list[_Split | None], moves: list[_Planned], surest: Array, weight: Array) -> bool:
+    """Whether components lie so far apart, and are so round, that every merge costs many times what a split brings.
+
+    Where rows belong to one component for certain, losses on paper are those of the likelihood.
+    """
+    if not moves or float(weight @ (1.0 - surest)) > _UNSURE * float(weight.sum()):
+        return False
+    worth = max(split.gain for split in splits if split is not None)
+    return moves[0][3] < -_PLAIN * max(worth, 1.0)
+
+
+def _split_and_merge(
+    family: Gaussian, params: Parameters, splits: list[_Split | None], moves: list[_Planned]
+) -> list[tuple[str, Parameters]]:
+    """The best moves one by one, and those that do not touch one another together."""
     found = list[tuple[str, Parameters]]()
     chosen = moves if len(moves) <= _ALL_PAIRS else moves[:_SPLITS]
     # Where several components sit wrong, moves that do not touch one another go together.
-    apart, used = list[tuple[int, int, int, float]](), set[int]()
+    apart, used = list[_Planned](), set[int]()
     for move in moves:
         if move[3] > 0 and not used & set(move[:3]):
             apart.append(move)
@@ -193,12 +233,18 @@ def _births(
 
 
 def _swaps(
-    family: Gaussian, params: Parameters, rows: AnyArray, weight: Array, density: Array, rng: np.random.Generator
+    family: Gaussian,
+    params: Parameters,
+    rows: AnyArray,
+    weight: Array,
+    density: Array,
+    rng: np.random.Generator,
+    n: int,
 ) -> list[tuple[str, Parameters]]:
     """A component chosen at random moves to a row, half of them to rows that the mixture explains badly."""
     found, k = list[tuple[str, Parameters]](), family.n_components
     need = weight * (np.quantile(density, 0.9) - np.minimum(density, np.quantile(density, 0.9)))
-    for number in range(_SWAPS):
+    for number in range(n):
         weights, means, covariances = components_of(family.shape, params)
         dying, uniform = int(rng.integers(k)), rng.random(1)
         by = need if number % 2 and need.any() else weight

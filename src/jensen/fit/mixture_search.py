@@ -39,11 +39,12 @@ _ROWS_PER_NUMBER, _FEWEST_ROWS = 50, 8_192
 # Below this, a sample is no saving.
 _WORTH_A_SAMPLE = 2.0
 # Multiplications of a pass up to which every start runs to its end.
-_CHEAP = 120_000
+_CHEAP = 60_000
 # Nats still to come at which a run of the search ends, and nats by which optima differ: exactly where passes cost next
 # to nothing, else about a tenth of what a likelihood-ratio test could see.
 _EXACT, _ROUGH = (1e-4, SAME_OPTIMUM), (5e-3, 2e-2)
-_MAX_PASSES = 4_000
+# Passes of a search, by d + 4: about what ten starts of a common implementation cost.
+_PASSES = 80_000
 _MAX_ITER = 2_000
 # Optima of a sample that all the data decide between, and the steps that each gets.
 _FINALISTS, _FINAL_STEPS = 3, 4
@@ -105,10 +106,10 @@ class MixtureLandscape:
             self.interrupted = True
         return ended
 
-    def escapes(self, run: Run[Any], number: int) -> Sequence[tuple[str, Parameters]]:
+    def escapes(self, run: Run[Any], number: int, drawn: bool) -> Sequence[tuple[str, Parameters]] | None:
         """Moves that may lead higher."""
         rng = stream(self.seed, "escape", number)
-        return gaussian_escapes(self.model, self.source, run.params, rng, self.together)
+        return gaussian_escapes(self.model, self.source, run.params, rng, drawn, self.together)
 
     def judge(self, run: Run[Any]) -> Verdict:
         """Faults and narrow components."""
@@ -178,7 +179,7 @@ def search_mixture(
         return list(map_ordered(function, items, len(items), cancel))
 
     cheap = len(table.rows) * n_components * (d + 1) * (d + 2) <= _CHEAP
-    found = _EXACT if cheap else _ROUGH
+    tolerance, slack = _EXACT if cheap else _ROUGH
     land = MixtureLandscape(
         model,
         table,
@@ -188,10 +189,11 @@ def search_mixture(
         limits,
         degenerate,
         together,
-        *(_EXACT if cheap else _ROUGH),
+        tolerance,
+        slack,
         observer,
     )
-    plan = Plan(12, True, 12, 4) if cheap else Plan(8, False, 12, 3, _MAX_PASSES)
+    plan = Plan(12, True, 12, 4) if cheap else Plan(8, False, 30, 3, _PASSES / (d + 4))
     plan = replace(plan, deadline=limits.deadline)
     with single_threaded_blas():
         best, account = Search(land, plan, together, on_end).run()

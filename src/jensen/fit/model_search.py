@@ -79,7 +79,7 @@ class ModelLandscape:
             self.interrupted = True
         return ended
 
-    def escapes(self, run: Run[Any], number: int) -> Sequence[tuple[str, Parameters]]:
+    def escapes(self, run: Run[Any], number: int, drawn: bool) -> Sequence[tuple[str, Parameters]]:
         """The model's own, or components drawn anew."""
         rng = stream(self.seed, "escape", number)
         own = getattr(self.model, "escapes", None)

@@ -31,8 +31,6 @@ _STEADY = 0.98
 # An escape's short run, and how much further the best of a batch are taken.
 _SHORT, _LONGER = 8, 32
 _FOLLOWED = 3
-# Numbers of the batches of a round, and of the batches from the best of all rounds: each draws from its own stream.
-_BATCHES, _AGAIN = 1_000, 1_000
 # Optima, from the best, whose plain log-likelihood is taken for the account.
 _ASSESSED = 12
 
@@ -71,8 +69,11 @@ class Landscape(Protocol):
         """Up to an optimum; of a start, if it has an index."""
         ...
 
-    def escapes(self, run: Run[Any], number: int) -> Sequence[tuple[str, Parameters]]:
-        """Places to climb from that may lead higher, promising ones first; others for every number."""
+    def escapes(self, run: Run[Any], number: int, drawn: bool) -> Sequence[tuple[str, Parameters]] | None:
+        """Places to climb from that may lead higher; if `drawn`, at random, others for every number.
+
+        None where it is plain that no escape can.
+        """
         ...
 
     def judge(self, run: Run[Any]) -> Verdict:
@@ -134,6 +135,7 @@ class _Place:
     starts: int = 0
     escapes: int = 0
     rounds: int = 0
+    visits: int = 0
 
     @property
     def standing(self) -> tuple[bool, float]:
@@ -160,7 +162,8 @@ class Search:
         self.ends = dict[int, _Place]()
         self.moves = list[Move]()
         self.passes = 0.0
-        self.rounds = 0
+        self.rounds = self.batches = 0
+        self.plain: Run[Any] | None = None  # from where no escape can lead higher
         self.failure: NumericalFailure | None = None
 
     def run(self) -> tuple[Run[Any], Account]:
@@ -196,12 +199,11 @@ class Search:
         ended = [place for place in self._starts(range(first, first + self.plan.starts)) if place is not None]
         if not ended:
             return
-        top = self._climb_out(max(ended, key=lambda place: place.standing), number)
+        top = self._climb_out(max(ended, key=lambda place: place.standing))
         top.rounds += 1
         best = self._best()
-        if number and best is not top:
-            # Other draws may find the way that the first ones from here did not.
-            self._climb_out(best, number + _AGAIN)
+        if best.run is not self.plain and (number or best.starts < len(ended)):
+            self._climb_out(best)
 
     def _starts(self, indices: range) -> list[_Place | None]:
         """Draw, climb a little and drop half of the starts, again, and run the rest to their end."""
@@ -265,27 +267,34 @@ class Search:
 
     # ------------------------------------------------------------------------------------------------- escapes
 
-    def _climb_out(self, place: _Place, number: int) -> _Place:
+    def _climb_out(self, place: _Place) -> _Place:
         """The place where escapes lead, one after another, until none of a batch leads higher; or this one."""
-        here, verdict, batch = place.run, place.verdict, 0
         while self.passes <= self.plan.max_passes:
-            found = self._escape(here, verdict, _BATCHES * number + batch)
-            if found is None:
+            here, verdict, moved = place.run, place.verdict, False
+            while self.passes <= self.plan.max_passes:
+                # What has been tried from here by plan is not tried again; draws may find another way.
+                found = self._escape(here, verdict, drawn=place.visits > 0 and not moved)
+                if found is None:
+                    break
+                (here, verdict), moved = found, True
+            place.visits += 1
+            if not moved:
                 break
-            here, verdict = found
-            batch += 1
-        if not batch:
-            return place
-        finished = self._map(self.land.finish, [here.params])[0]
-        self.passes += finished.passes
-        reached = self._place(finished)
-        reached.escapes += 1
-        return reached
+            finished = self._map(self.land.finish, [here.params])[0]
+            self.passes += finished.passes
+            place = self._place(finished)
+            place.escapes += 1
+        return place
 
-    def _escape(self, origin: Run[Any], against: Verdict, number: int) -> tuple[Run[Any], Verdict] | None:
+    def _escape(self, origin: Run[Any], against: Verdict, drawn: bool) -> tuple[Run[Any], Verdict] | None:
         """The best of a batch of escapes, some steps on its way, if it is higher already."""
-        tried = list(self.land.escapes(origin, number))
-        runs = self._climb_all([params for _, params in tried], _SHORT)
+        self.batches += 1
+        tried = self.land.escapes(origin, self.batches, drawn)
+        if tried is None:
+            self.plain = origin
+            return None
+        # Where a component that is drawn anew will settle shows late, where a planned move leads shows soon.
+        runs = self._climb_all([params for _, params in tried], _SHORT + _LONGER if drawn else _SHORT)
         slack = self.land.slack
         order = sorted((i for i, run in enumerate(runs) if run is not None), key=lambda i: -_ahead(runs[i]))
         hopeful = [i for i in order[:_FOLLOWED] if _ahead(runs[i]) > origin.objective + slack]
@@ -342,7 +351,7 @@ class Search:
         best = self._best()
         finished = [r for r in self.records if r.index in self.ends]
         unanimous = len(finished) >= _UNANIMOUS and best.starts == len(finished)
-        return unanimous or best.rounds >= self.plan.agreeing
+        return unanimous or best.run is self.plain or best.rounds >= self.plan.agreeing
 
     def _map(self, function: Callable[[T], U], items: Sequence[T]) -> list[U]:
         if self.places and time.perf_counter() > self.plan.deadline:
