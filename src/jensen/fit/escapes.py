@@ -41,7 +41,9 @@ _SPLITS, _SWAPS, _DRAWN, _ALL_PAIRS = 8, 2, 8, 24
 _HEAT = (4.0, 2.0)
 # Mean uncertainty of rows that belong to one component for certain; and how many times what the best split brings
 # every merge must cost for an optimum to be plain.
-_UNSURE, _PLAIN = 0.01, 5.0
+_UNSURE, _PLAIN = 0.05, 5.0
+# Share of a merge's loss on paper that a split must bring to be tried.
+_LIKELY = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,15 +157,16 @@ def _split(model: Mixture, source: ArraySource, share: Array, own: AnyArray, rng
     return _Split(scale * (best.objective - alone), weights, means, covariances)
 
 
-# Components i and j that become one, k that becomes two, and what that seems to gain.
-_Planned = tuple[int, int, int, float]
+# Components i and j that become one, k that becomes two, what that seems to gain, and whether it may: where components
+# overlap, the loss on paper is too high.
+_Planned = tuple[int, int, int, float, bool]
 
 
 def _moves(family: Gaussian, params: Parameters, weight: float, splits: list[_Split | None]) -> list[_Planned]:
     """The cheapest merges with the splits of other components, by what they gain together."""
     first, second, losses = merge_losses(family.shape, params, weight)
     found = [
-        (int(first[at]), int(second[at]), k, split.gain - float(losses[at]))
+        (int(first[at]), int(second[at]), k, split.gain - float(losses[at]), split.gain > _LIKELY * float(losses[at]))
         for at in np.argsort(losses, kind="stable")[: 2 * family.n_components]
         for k, split in enumerate(splits)
         if split is not None and k not in (first[at], second[at])
@@ -187,7 +190,8 @@ def _split_and_merge(
 ) -> list[tuple[str, Parameters]]:
     """The best moves one by one, and those that do not touch one another together."""
     found = list[tuple[str, Parameters]]()
-    chosen = moves if len(moves) <= _ALL_PAIRS else moves[:_SPLITS]
+    few = len(moves) <= _ALL_PAIRS
+    chosen = moves if few else [move for move in moves if move[4]][:_SPLITS]
     # Where several components sit wrong, moves that do not touch one another go together.
     apart, used = list[_Planned](), set[int]()
     for move in moves:
@@ -196,7 +200,7 @@ def _split_and_merge(
             used |= set(move[:3])
     for several in ([apart] if len(apart) > 1 else []) + [[move] for move in chosen]:
         weights, means, covariances = components_of(family.shape, params)
-        for i, j, k, _ in several:
+        for i, j, k, *_ in several:
             pair = merged_pairs(family.shape, params, np.array([i]), np.array([j]))
             weights[i], means[i], covariances[i] = pair[0][0], pair[1][0], pair[2][0]
             _put(splits[k], weights, means, covariances, k, j)

@@ -193,7 +193,7 @@ def search_mixture(
         slack,
         observer,
     )
-    plan = Plan(12, True, 12, 4) if cheap else Plan(8, False, 30, 3, _PASSES / (d + 4))
+    plan = Plan(12, True, 12, 4) if cheap else Plan(8, False, 30, 2, _PASSES / (d + 4))
     plan = replace(plan, deadline=limits.deadline)
     with single_threaded_blas():
         best, account = Search(land, plan, together, on_end).run()

@@ -29,8 +29,12 @@ _UNANIMOUS = 8
 # Gains to come are extrapolated with ratios up to this.
 _STEADY = 0.98
 # An escape's short run, and how much further the best of a batch are taken.
-_SHORT, _LONGER = 8, 32
+_SHORT, _MIDDLE, _LONGER = 8, 16, 32
 _FOLLOWED = 3
+# Escapes of a batch that go first.
+_FIRST = 5
+# Starts of a round that are run to their end, where most are dropped.
+_FINISHED = 1
 # Optima, from the best, whose plain log-likelihood is taken for the account.
 _ASSESSED = 12
 
@@ -102,7 +106,7 @@ class Plan:
     rounds : int
         At most.
     agreeing : int
-        Rounds that must end at the best optimum.
+        Rounds that must end at the best optimum; one more where others did not.
     max_passes : float
         After which no round is begun.
     deadline : float
@@ -135,11 +139,15 @@ class _Place:
     starts: int = 0
     escapes: int = 0
     rounds: int = 0
-    visits: int = 0
+    tried: bool = False
 
     @property
     def standing(self) -> tuple[bool, float]:
         return _standing(self.run, self.verdict)
+
+
+# A start's index, its kind, and its run so far.
+_Begun = tuple[int, str, Run[Any]]
 
 
 class _OutOfTime(Exception):
@@ -201,9 +209,9 @@ class Search:
             return
         top = self._climb_out(max(ended, key=lambda place: place.standing))
         top.rounds += 1
-        best = self._best()
-        if best.run is not self.plain and (number or best.starts < len(ended)):
-            self._climb_out(best)
+        # Where rounds disagree the landscape is rugged: from the best, draws may find a way that plans did not.
+        if number and top is not self._best():
+            self._climb_out(self._best(), drawn=True)
 
     def _starts(self, indices: range) -> list[_Place | None]:
         """Draw, climb a little and drop half of the starts, again, and run the rest to their end."""
@@ -218,7 +226,7 @@ class Search:
             except NumericalFailure as failure:
                 return index, kind, failure
 
-        alive = list[tuple[int, str, Run[Any]]]()
+        alive = list[_Begun]()
         for index, kind, run in self._map(begin, indices):
             if isinstance(run, NumericalFailure):
                 self.failure = self.failure or run
@@ -228,8 +236,8 @@ class Search:
                 self.passes += run.passes
                 alive.append((index, kind, run))
         if not self.plan.thorough:
-            alive = self._halve(alive, _SHORT)
-            alive = self._halve(alive, _LONGER)
+            alive = self._further(self._better(alive, max(1, len(alive) // 2)), _MIDDLE)
+            alive = self._better(alive, _FINISHED)
             ends = zip(alive, self._finish(alive), strict=True)
             alive = [(i, kind, self._added(run, more)) for (i, kind, run), more in ends]
         share = (time.perf_counter() - began) / max(len(indices), 1)
@@ -246,38 +254,40 @@ class Search:
             found.append(place)
         return found
 
-    def _halve(self, alive: list[tuple[int, str, Run[Any]]], n_iter: int) -> list[tuple[int, str, Run[Any]]]:
-        """The better half, by where they seem to lead, some steps further; duplicates are dropped first."""
-        ranked = sorted(alive, key=lambda one: -_ahead(one[2]))
-        keep, dropped = list[tuple[int, str, Run[Any]]](), list[tuple[int, str, Run[Any]]]()
-        for one in ranked:
-            twin = any(self._same(one[2], other[2]) for other in keep)
-            (dropped if twin or len(keep) >= max(2, len(ranked) // 2) else keep).append(one)
-        for index, kind, run in dropped:
+    def _better(self, alive: list[_Begun], n_kept: int) -> list[_Begun]:
+        """The starts that seem to lead highest, without those that lead to the same place."""
+        keep = list[_Begun]()
+        for one in sorted(alive, key=lambda one: -_ahead(one[2])):
+            if len(keep) < n_kept and not any(self._same(one[2], other[2]) for other in keep):
+                keep.append(one)
+                continue
+            index, kind, run = one
             self._record(StartRecord(index, kind, run.objective, Status.DROPPED, run.n_iter, (), 0.0, run.passes))
-        further = self._map(lambda one: self.land.climb(one[2].params, n_iter), keep)
-        for run in further:
-            self.passes += run.passes
-        return [(i, kind, self._added(run, more)) for (i, kind, run), more in zip(keep, further, strict=True)]
+        return keep
 
-    def _finish(self, alive: list[tuple[int, str, Run[Any]]]) -> list[Run[Any]]:
+    def _further(self, alive: list[_Begun], n_iter: int) -> list[_Begun]:
+        runs = self._map(lambda one: self.land.climb(one[2].params, n_iter), alive)
+        self.passes += sum(run.passes for run in runs)
+        return [(i, kind, self._added(run, more)) for (i, kind, run), more in zip(alive, runs, strict=True)]
+
+    def _finish(self, alive: list[_Begun]) -> list[Run[Any]]:
         runs = self._map(lambda one: self.land.finish(one[2].params, one[0]), alive)
         self.passes += sum(run.passes for run in runs)
         return runs
 
     # ------------------------------------------------------------------------------------------------- escapes
 
-    def _climb_out(self, place: _Place) -> _Place:
+    def _climb_out(self, place: _Place, drawn: bool = False) -> _Place:
         """The place where escapes lead, one after another, until none of a batch leads higher; or this one."""
-        while self.passes <= self.plan.max_passes:
+        # What has been tried from a place by plan is not tried again.
+        while (drawn or not place.tried) and self.passes <= self.plan.max_passes:
             here, verdict, moved = place.run, place.verdict, False
             while self.passes <= self.plan.max_passes:
-                # What has been tried from here by plan is not tried again; draws may find another way.
-                found = self._escape(here, verdict, drawn=place.visits > 0 and not moved)
+                found = self._escape(here, verdict, drawn and not moved)
                 if found is None:
                     break
                 (here, verdict), moved = found, True
-            place.visits += 1
+            place.tried, drawn = True, False
             if not moved:
                 break
             finished = self._map(self.land.finish, [here.params])[0]
@@ -293,17 +303,28 @@ class Search:
         if tried is None:
             self.plain = origin
             return None
+        # The moves that promise most go first: where they lead higher, the others are not needed.
+        for batch in (tried[:_FIRST], tried[_FIRST:]) if not drawn else (tried,):
+            found = self._best_of(batch, origin, against, drawn)
+            if found is not None:
+                return found
+        return None
+
+    def _best_of(
+        self, tried: Sequence[tuple[str, Parameters]], origin: Run[Any], against: Verdict, drawn: bool
+    ) -> tuple[Run[Any], Verdict] | None:
         # Where a component that is drawn anew will settle shows late, where a planned move leads shows soon.
         runs = self._climb_all([params for _, params in tried], _SHORT + _LONGER if drawn else _SHORT)
-        slack = self.land.slack
+        # The origin itself may have some way to go.
+        goal = _ahead(origin) + self.land.slack
         order = sorted((i for i, run in enumerate(runs) if run is not None), key=lambda i: -_ahead(runs[i]))
-        hopeful = [i for i in order[:_FOLLOWED] if _ahead(runs[i]) > origin.objective + slack]
-        for i, more in zip(hopeful, self._climb_all([runs[i].params for i in hopeful], _LONGER), strict=True):
-            runs[i] = more if more is not None else runs[i]
+        hopeful = [i for i in order[:_FOLLOWED] if _ahead(runs[i]) > goal]
+        if not any(runs[i].objective > goal for i in hopeful):
+            for i, more in zip(hopeful, self._climb_all([runs[i].params for i in hopeful], _LONGER), strict=True):
+                runs[i] = more if more is not None else runs[i]
         found = [(runs[i], self.land.judge(runs[i]), i) for i in hopeful]
         best = max(found, key=lambda one: _standing(one[0], one[1]), default=None)
-        sound, height = _standing(origin, against)
-        risen = best is not None and _standing(best[0], best[1]) > (sound, height + slack)
+        risen = best is not None and _standing(best[0], best[1]) > (not against.faults, goal - against.price)
         for i, (kind, _) in enumerate(tried):
             after = -np.inf if runs[i] is None else runs[i].objective
             self.moves.append(Move(kind, origin.objective, after, risen and best is not None and i == best[2]))
@@ -351,7 +372,7 @@ class Search:
         best = self._best()
         finished = [r for r in self.records if r.index in self.ends]
         unanimous = len(finished) >= _UNANIMOUS and best.starts == len(finished)
-        return unanimous or best.run is self.plain or best.rounds >= self.plan.agreeing
+        return unanimous or best.run is self.plain or best.rounds >= self.plan.agreeing + (best.rounds < self.rounds)
 
     def _map(self, function: Callable[[T], U], items: Sequence[T]) -> list[U]:
         if self.places and time.perf_counter() > self.plan.deadline:

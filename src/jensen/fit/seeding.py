@@ -51,11 +51,12 @@ def adaptive_labels(z: Array, weight: Array, n_components: int, rng: np.random.G
         mixed = need * ((1.0 - _UNIFORM) / total) + share * (_UNIFORM / share.sum()) if total > 0 else share
         seeds.append(int(draw_by_weight(mixed, rng.random(1))[0]))
         distance = ((white - white[seeds[-1]]) ** 2).sum(axis=1)
-        own = np.where(distance < nearest, j, own)
-        # The metric changes with the clusters, and the rows' clusters with the metric.
-        white = _whitened(rows, share, own, j + 1)
-        distances = ((white[:, None, :] - white[seeds][None, :, :]) ** 2).sum(axis=2)
-        own, nearest = distances.argmin(axis=1), distances.min(axis=1)
+        own, nearest = np.where(distance < nearest, j, own), np.minimum(distance, nearest)
+        # The metric changes with the clusters, and the rows' clusters with the metric: less and less, as they grow.
+        if j & (j + 1) == 0 or j == n_components - 1:
+            white = _whitened(rows, share, own, j + 1)
+            distances = ((white[:, None, :] - white[seeds][None, :, :]) ** 2).sum(axis=2)
+            own, nearest = distances.argmin(axis=1), distances.min(axis=1)
     labels[chosen] = own
     return labels
 
