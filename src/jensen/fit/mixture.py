@@ -162,8 +162,8 @@ def _fit(
             return run(Plain(accelerate).solver(model, last), with_memory(model, source), start, last, left)
 
         best, account = search_mixture(
-            model, source, data, seed, _makers(model, source, settings, seed), finish, accelerate, limits,
-            settings.degenerate, observer, on_end,
+            model, source, data, seed, _makers(model, source, settings, seed), finish, settings.accelerate, limits,
+            settings.degenerate, isinstance(settings.tol, str), observer, on_end,
         )  # fmt: skip
         records = account.starts
     else:

@@ -140,6 +140,7 @@ def search_mixture(
     accelerate: Accelerate,
     limits: Limits,
     degenerate: Degenerate,
+    joined: bool = True,
     observer: Callable[[int, Info], None] | None = None,
     on_end: Callable[[StartRecord], None] | None = None,
 ) -> tuple[Run[Any], Account]:
@@ -165,6 +166,9 @@ def search_mixture(
         Of every run; the deadline ends the search.
     degenerate : {"avoid", "allow"}
         Whether degenerate and narrow optima are set aside.
+    joined : bool, default=True
+        Whether the run that is returned goes on from the search's, where that saw all the rows; under another rule,
+        only the steps on all the rows are told.
     observer, on_end : callable
         Told of the points of every start, and of its end.
     """
@@ -202,10 +206,11 @@ def search_mixture(
             cancel.set()
         if not whole and not interrupted:
             best = _final(source, model, account, limits, best)
-        ended = finish(best.params, best.n_iter if whole else 0) if not interrupted else None
+        joined = joined and whole
+        ended = finish(best.params, best.n_iter if joined else 0) if not interrupted else None
     if ended is None:
         return replace(_evaluated(model, source, best), status=Status.INTERRUPTED), account
-    if whole:
+    if joined:
         # One run: the search's, and the steps on all the rows, which are the same rows in another order.
         trace = (*best.trace[:-1], *ended.trace)
         tried, taken = (a + b for a, b in zip(best.extrapolations, ended.extrapolations, strict=True))
