@@ -13,9 +13,10 @@ SAME_OPTIMUM = 1e-3
 # Optima that an account names in words.
 _NAMED = 4
 
-Ending = Literal["agreed", "budget", "time", "interrupted"]
+Ending = Literal["agreed", "budget", "degenerate", "time", "interrupted"]
 _ENDINGS = {
     "agreed": "",
+    "degenerate": "Every end was degenerate",
     "budget": "The budget was spent before enough rounds agreed",
     "time": "The time limit ended the search early: this is the best so far",
     "interrupted": "The search was interrupted: this is the best so far",
@@ -146,7 +147,7 @@ class Account:
         Passes over the rows of the search.
     n_rows : int
         Rows of the search: all of them, or a sample's.
-    ending : {"agreed", "budget", "time", "interrupted"}
+    ending : {"agreed", "budget", "degenerate", "time", "interrupted"}
         What ended it.
     """
 
@@ -196,7 +197,7 @@ class Account:
     @property
     def warning(self) -> str:
         """A plain warning where few agreed; empty where the best optimum was reached again."""
-        if self.is_sure or self.ending in ("time", "interrupted"):
+        if self.is_sure or self.ending != "budget":
             return ""
         return (
             f"the best optimum was reached once in {self.rounds} rounds of {len(self.starts)} starts: a better one may "

@@ -41,7 +41,7 @@ _SPLITS, _SWAPS, _DRAWN, _ALL_PAIRS = 8, 2, 8, 24
 _HEAT = (4.0, 2.0)
 # Mean uncertainty of rows that belong to one component for certain; and how many times what the best split brings
 # every merge must cost for an optimum to be plain.
-_UNSURE, _PLAIN = 0.05, 5.0
+_UNSURE, _PLAIN = 0.15, 2.0
 # Share of a merge's loss on paper that a split must bring to be tried.
 _LIKELY = 0.3
 

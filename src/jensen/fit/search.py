@@ -31,6 +31,10 @@ _STEADY = 0.98
 # An escape's short run, and how much further the best of a batch are taken.
 _SHORT, _MIDDLE, _LONGER = 8, 16, 32
 _FOLLOWED = 3
+# Share of what tells optima apart within which the objective alone makes them one.
+_LEVEL = 0.1
+# Rounds without a sound end after which none is expected.
+_HOPELESS = 3
 # Escapes of a batch that go first.
 _FIRST = 5
 # Starts of a round that are run to their end, where most are dropped.
@@ -182,6 +186,9 @@ class Search:
                 self._round()
                 if self._agreed():
                     ending = "agreed"
+                    break
+                if self.rounds >= _HOPELESS and all(place.verdict.faults for place in self.places):
+                    ending = "degenerate"
                     break
         except _OutOfTime:
             ending = "time"
@@ -360,8 +367,9 @@ class Search:
         return place
 
     def _same(self, one: Run[Any], other: Run[Any]) -> bool:
-        slack = max(self.land.slack, 1e-9 * abs(other.objective))
-        return abs(one.objective - other.objective) < slack and self.land.same(one.params, other.params)
+        slack, apart = max(self.land.slack, 1e-9 * abs(other.objective)), abs(one.objective - other.objective)
+        # Where the likelihood is flat, or components coincide, one height has many parameters.
+        return apart < _LEVEL * slack or (apart < slack and self.land.same(one.params, other.params))
 
     def _best(self) -> _Place:
         return max(self.places, key=lambda place: place.standing)
