@@ -40,8 +40,6 @@ _ROWS_PER_NUMBER, _FEWEST_ROWS = 50, 8_192
 _WORTH_A_SAMPLE = 2.0
 # Multiplications of a pass, about, up to which every start runs to its end.
 _CHEAP = 60_000
-# And up to which three rounds have to agree, beyond that two.
-_MODERATE = 4_000_000
 # Nats still to come at which a run of the search ends, and nats by which optima differ: exactly where passes cost next
 # to nothing, else about a tenth of what a likelihood-ratio test could see.
 _EXACT, _ROUGH = (1e-4, SAME_OPTIMUM), (5e-3, 2e-2)
@@ -184,8 +182,7 @@ def search_mixture(
             return serially(function, items)
         return list(map_ordered(function, items, len(items), cancel))
 
-    work = len(table.rows) * n_components * (d + 1) * (d + 2)
-    cheap = work <= _CHEAP
+    cheap = len(table.rows) * n_components * (d + 1) * (d + 2) <= _CHEAP
     tolerance, slack = _EXACT if cheap else _ROUGH
     land = MixtureLandscape(
         model,
@@ -200,7 +197,7 @@ def search_mixture(
         slack,
         observer,
     )
-    plan = Plan(12, True, 12, 4) if cheap else Plan(8, False, 30, 3 if work <= _MODERATE else 2, _PASSES / (d + 4))
+    plan = Plan(12, True, 12, 4) if cheap else Plan(8, False, 30, 2, _PASSES / (d + 4))
     plan = replace(plan, deadline=limits.deadline)
     with single_threaded_blas():
         best, account = Search(land, plan, together, on_end).run()
