@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from jensen.core.parameters import Parameters
@@ -149,6 +149,8 @@ class Account:
         Rows of the search: all of them, or a sample's.
     ending : {"agreed", "budget", "degenerate", "time", "interrupted"}
         What ended it.
+    sampled : bool
+        Whether the rows are a sample of the data; what it found was then finished on all of them.
     """
 
     optima: tuple[Optimum, ...]
@@ -159,6 +161,14 @@ class Account:
     passes: float
     n_rows: int
     ending: Ending
+    sampled: bool = False
+
+    def led_by(self, number: int) -> Account:
+        """The account with another optimum in front, such as the one that all the rows favour over a sample's best."""
+        order = [number, *(i for i in range(len(self.optima)) if i != number)]
+        at = {old: new for new, old in enumerate(order)}
+        starts = tuple(replace(s, optimum=None if s.optimum is None else at[s.optimum]) for s in self.starts)
+        return replace(self, optima=tuple(self.optima[i] for i in order), starts=starts)
 
     @property
     def set_aside(self) -> tuple[Optimum, ...]:
@@ -185,7 +195,7 @@ class Account:
             taken, n = sum(move.accepted for move in self.moves), len(self.moves)
             gained = "nothing higher" if not taken else f"{taken} led higher"
             parts.append(f"{gained} in {n} escape{'s' * (n != 1)}")
-        text = "; ".join(parts) + "."
+        text = (f"On a sample of {self.n_rows:,} rows: " if self.sampled else "") + "; ".join(parts) + "."
         if higher:
             top = max(higher, key=lambda o: (not o.faults, o.objective))
             why = (*top.faults, *top.narrow)

@@ -205,7 +205,8 @@ def search_mixture(
         if interrupted:
             cancel.set()
         if not whole and not interrupted:
-            best = _final(source, model, account, limits, best)
+            best, number = _final(source, model, account, limits, best)
+            account = replace(account, sampled=True).led_by(number)
         joined = joined and whole
         ended = finish(best.params, best.n_iter if joined else 0) if not interrupted else None
     if ended is None:
@@ -236,26 +237,30 @@ def _table(source: ArraySource, data: DataSummary, model: Mixture, seed: int) ->
     return replace(data, rows=np.ascontiguousarray(data.rows[chosen]), weight=data.weight[chosen]), False
 
 
-def _final(source: ArraySource, model: Mixture, account: Account, limits: Limits, best: Run[Any]) -> Run[Any]:
-    """Of the best optima of a sample, the one that a few steps on all the rows favour."""
+def _final(
+    source: ArraySource, model: Mixture, account: Account, limits: Limits, best: Run[Any]
+) -> tuple[Run[Any], int]:
+    """Of the best optima of a sample, the one that a few steps on all the rows favour, and its number."""
     first = account.optima[0]
     slack = 3.0 * np.sqrt(first.params.n_free) + 2.0
     rivals = [
-        optimum
-        for optimum in account.optima[:_FINALISTS]
+        (number, optimum)
+        for number, optimum in enumerate(account.optima[:_FINALISTS])
         if not optimum.faults and optimum.objective - optimum.price > first.objective - first.price - slack
     ]
     if len(rivals) < 2:
-        return best
-    found = list[Run[Any]]()
-    for optimum in rivals:
+        return best, 0
+    found = [(-np.inf, 0, best)]
+    for number, optimum in rivals:
         rule = AitkenRule(source.weight)
         few = replace(limits, max_iter=_FINAL_STEPS)
         try:
-            found.append(run(Plain("off").solver(model, rule), source, optimum.params, rule, few))
+            ended = run(Plain("off").solver(model, rule), source, optimum.params, rule, few)
         except NumericalFailure:
             continue
-    return max(found, key=lambda one: one.objective, default=best)
+        found.append((ended.objective, -number, ended))
+    _, number, best = max(found, key=lambda one: one[:2])
+    return best, -number
 
 
 def _evaluated(model: Mixture, source: ArraySource, best: Run[Any]) -> Run[Any]:
