@@ -19,9 +19,10 @@ from jensen.data.anything import as_source
 from jensen.errors import ContractError, InputError, JensenWarning, NumericalFailure
 from jensen.fit.account import Account
 from jensen.fit.asked import by_parts, chosen, under_constraints, with_labels
+from jensen.fit.landscape import Plan, serially
 from jensen.fit.model_search import ModelLandscape
 from jensen.fit.record import EndOfStart, Fit
-from jensen.fit.search import Plan, Search, serially
+from jensen.fit.search import search
 from jensen.numerics.streams import fresh_seed, stream
 from jensen.solve.loop import Limits, run
 from jensen.solve.stopping import AitkenRule, AtRest
@@ -145,7 +146,7 @@ def em(
     if searched and not trace_bound:
         land = ModelLandscape(checked, cut, variant, _draws(start, model, checked, starts[0], seed), seed, limits,
                               told if observers else None)  # fmt: skip
-        found, account = Search(land, Plan(deadline=limits.deadline), serially).run()
+        found, account = search(land, Plan(deadline=limits.deadline), serially)
         starts = [found.params]
     ended = list[tuple[Run[Any], Parameters, Any]]()
     records = list[EndOfStart]()

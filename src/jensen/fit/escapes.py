@@ -25,7 +25,7 @@ from jensen.families.moves import (
     merged_pairs,
     with_components,
 )
-from jensen.fit.search import Together, serially
+from jensen.fit.landscape import Together, serially
 from jensen.models.mixture import Mixture
 from jensen.numerics.order import draw_by_weight
 from jensen.solve.loop import Limits, run

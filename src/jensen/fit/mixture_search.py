@@ -19,7 +19,8 @@ from jensen.errors import NumericalFailure
 from jensen.families.gaussian import Gaussian
 from jensen.fit.account import SAME_OPTIMUM, Account, StartRecord
 from jensen.fit.escapes import gaussian_escapes
-from jensen.fit.search import Plan, Search, Together, Verdict, serially
+from jensen.fit.landscape import Plan, Together, Verdict, serially
+from jensen.fit.search import search
 from jensen.fit.soundness import Degenerate, verdict
 from jensen.fit.starts import StartKind, draw_start
 from jensen.fit.summary import DataSummary
@@ -57,7 +58,7 @@ _NEAR = 0.2
 
 @dataclass(eq=False)
 class MixtureLandscape:
-    """A Gaussian mixture on the rows of a search; see `jensen.fit.search.Landscape`."""
+    """A Gaussian mixture on the rows of a search; see `jensen.fit.landscape.Landscape`."""
 
     model: Mixture
     data: DataSummary
@@ -200,7 +201,7 @@ def search_mixture(
     plan = Plan(12, True, 12, 4) if cheap else Plan(8, False, 30, 2, _PASSES / (d + 4))
     plan = replace(plan, deadline=limits.deadline)
     with single_threaded_blas():
-        best, account = Search(land, plan, together, on_end).run()
+        best, account = search(land, plan, together, on_end)
         interrupted = account.ending == "interrupted"
         if interrupted:
             cancel.set()

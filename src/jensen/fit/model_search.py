@@ -15,7 +15,7 @@ from jensen.core.parameters import Parameters
 from jensen.core.status import Status
 from jensen.errors import NumericalFailure
 from jensen.fit.account import SAME_OPTIMUM
-from jensen.fit.search import Verdict
+from jensen.fit.landscape import Verdict
 from jensen.numerics.logspace import normalise_logs
 from jensen.numerics.streams import stream
 from jensen.solve.loop import Limits, run
@@ -33,7 +33,7 @@ _NEAR = 0.05
 
 @dataclass(eq=False)
 class ModelLandscape:
-    """Any model on its data; see `jensen.fit.search.Landscape`.
+    """Any model on its data; see `jensen.fit.landscape.Landscape`.
 
     A model may declare ``escapes(params, source, rng) -> [(kind, Parameters), ...]``. Without that, a component of one
     that declares ``n_components``, ``log_joint`` and ``statistics_from`` is drawn anew; other models have starts alone.

@@ -19,7 +19,7 @@ from jensen.data.pool import map_ordered, single_threaded_blas, threads
 from jensen.errors import NumericalFailure
 from jensen.families.gaussian import MEMORY, Gaussian
 from jensen.fit.account import StartRecord
-from jensen.fit.search import Verdict
+from jensen.fit.landscape import Verdict
 from jensen.models.mixture import Mixture
 from jensen.solve.loop import Limits, run
 from jensen.solve.variants import Accelerate, Plain

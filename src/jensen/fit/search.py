@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from jensen.core.parameters import Parameters
 from jensen.core.status import Status
 from jensen.errors import NumericalFailure
 from jensen.fit.account import Account, Ending, Move, Optimum, StartRecord
+from jensen.fit.landscape import Landscape, Plan, Together, Verdict
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -41,97 +42,6 @@ _FIRST = 5
 _FINISHED = 1
 # Optima, from the best, whose plain log-likelihood is taken for the account.
 _ASSESSED = 12
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What speaks against an optimum: faults, narrow components, and the nats that these must bring."""
-
-    faults: tuple[str, ...] = ()
-    narrow: tuple[str, ...] = ()
-    price: float = 0.0
-
-
-class Landscape(Protocol):
-    """What is searched: a model, its data, and how it climbs."""
-
-    interrupted: bool
-    recent: Any
-    # Objectives that differ by no more, in nats, are the same to the search.
-    slack: float
-
-    @property
-    def n_rows(self) -> int:
-        """Rows of the search."""
-        ...
-
-    def draw(self, index: int) -> tuple[str, Parameters]:
-        """The kind of a start, and its parameters."""
-        ...
-
-    def climb(self, start: Parameters, n_iter: int) -> Run[Any]:
-        """So many plain steps."""
-        ...
-
-    def finish(self, start: Parameters, index: int | None = None) -> Run[Any]:
-        """Up to an optimum; of a start, if it has an index."""
-        ...
-
-    def escapes(self, run: Run[Any], number: int, drawn: bool) -> Sequence[tuple[str, Parameters]] | None:
-        """Places to climb from that may lead higher; if `drawn`, at random, others for every number.
-
-        None where it is plain that no escape can.
-        """
-        ...
-
-    def judge(self, run: Run[Any]) -> Verdict:
-        """What speaks against its end."""
-        ...
-
-    def loglik(self, run: Run[Any]) -> float:
-        """The log-likelihood of its end without penalties."""
-        ...
-
-    def same(self, one: Parameters, other: Parameters) -> bool:
-        """Whether these are one optimum but for the order of components, given equal objectives."""
-        ...
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How much a search may spend.
-
-    Attributes
-    ----------
-    starts : int
-        Starts in a round.
-    thorough : bool
-        Whether every start runs to its end: where passes cost next to nothing.
-    rounds : int
-        At most.
-    agreeing : int
-        Rounds that must end at the best optimum; one more where others did not.
-    max_passes : float
-        After which no round is begun.
-    deadline : float
-        Moment of ``time.perf_counter()`` after which nothing is begun.
-    """
-
-    starts: int = 8
-    thorough: bool = True
-    rounds: int = 12
-    agreeing: int = 3
-    max_passes: float = np.inf
-    deadline: float = np.inf
-
-
-# Applies a function to every item, in threads or not, and returns the results in order.
-Together = Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]]
-
-
-def serially(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-    """One item after another."""
-    return [function(item) for item in items]
 
 
 @dataclass(eq=False)
@@ -158,8 +68,8 @@ class _OutOfTime(Exception):
     pass
 
 
-class Search:
-    """One search; see `search`."""
+class _Search:
+    """The state of one search."""
 
     def __init__(
         self,
@@ -211,7 +121,7 @@ class Search:
     def _round(self) -> None:
         number, self.rounds = self.rounds, self.rounds + 1
         first = number * self.plan.starts
-        ended = [place for place in self._starts(range(first, first + self.plan.starts)) if place is not None]
+        ended = self._starts(range(first, first + self.plan.starts))
         if not ended:
             return
         top = self._climb_out(max(ended, key=lambda place: place.standing))
@@ -220,7 +130,7 @@ class Search:
         if number and top is not self._best():
             self._climb_out(self._best(), drawn=True)
 
-    def _starts(self, indices: range) -> list[_Place | None]:
+    def _starts(self, indices: range) -> list[_Place]:
         """Draw, climb a little and drop half of the starts, again, and run the rest to their end."""
         began = time.perf_counter()
 
@@ -247,17 +157,15 @@ class Search:
             alive = self._better(alive, _FINISHED)
             ends = zip(alive, self._finish(alive), strict=True)
             alive = [(i, kind, self._added(run, more)) for (i, kind, run), more in ends]
-        share = (time.perf_counter() - began) / max(len(indices), 1)
-        found = list[_Place | None]()
+        seconds = (time.perf_counter() - began) / max(len(indices), 1)
+        found = list[_Place]()
         for index, kind, run in alive:
             place = self._place(run)
             place.starts += 1
             self.ends[index] = place
-            faults = place.verdict.faults
-            price = place.verdict.price
-            self._record(
-                StartRecord(index, kind, run.objective, run.status, run.n_iter, faults, share, run.passes, price)
-            )
+            faults, price = place.verdict.faults, place.verdict.price
+            told = StartRecord(index, kind, run.objective, run.status, run.n_iter, faults, seconds, run.passes, price)
+            self._record(told)
             found.append(place)
         return found
 
@@ -421,7 +329,9 @@ class Search:
         return Account(optima, starts, tuple(self.moves), self.rounds, confirmed, self.passes, self.land.n_rows, ending)
 
 
-def search(land: Landscape, plan: Plan, together: Together) -> tuple[Run[Any], Account]:
+def search(
+    land: Landscape, plan: Plan, together: Together, on_end: Callable[[StartRecord], None] | None = None
+) -> tuple[Run[Any], Account]:
     """The best run from diverse starts and escapes, and the account of all of them.
 
     Parameters
@@ -432,6 +342,8 @@ def search(land: Landscape, plan: Plan, together: Together) -> tuple[Run[Any], A
         What may be spent.
     together : callable
         Applies a function to every item of a batch, in threads or not, and returns the results in order.
+    on_end : callable (StartRecord) -> None, optional
+        Told of every start that has ended or was dropped.
 
     Raises
     ------
@@ -440,7 +352,7 @@ def search(land: Landscape, plan: Plan, together: Together) -> tuple[Run[Any], A
     KeyboardInterrupt
         If it comes before any start has ended.
     """
-    return Search(land, plan, together).run()
+    return _Search(land, plan, together, on_end).run()
 
 
 def _standing(run: Run[Any], verdict: Verdict) -> tuple[bool, float]:

@@ -11,7 +11,7 @@ from jensen.core.contracts import Run
 from jensen.core.status import Status
 from jensen.families.gaussian import Gaussian
 from jensen.families.moves import narrow_components
-from jensen.fit.search import Verdict
+from jensen.fit.landscape import Verdict
 from jensen.models.mixture import Mixture
 
 # Degenerate and narrow optima are set aside, or taken for what their objective says.

@@ -1,0 +1,103 @@
+"""What a search needs to know: a landscape to climb in, what may be spent, and what speaks against an end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from jensen.core.contracts import Run
+from jensen.core.parameters import Parameters
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What speaks against an optimum: faults, narrow components, and the nats that these must bring."""
+
+    faults: tuple[str, ...] = ()
+    narrow: tuple[str, ...] = ()
+    price: float = 0.0
+
+
+class Landscape(Protocol):
+    """What is searched: a model, its data, and how it climbs."""
+
+    interrupted: bool
+    recent: Any
+    # Objectives that differ by no more, in nats, are the same to the search.
+    slack: float
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of the search."""
+        ...
+
+    def draw(self, index: int) -> tuple[str, Parameters]:
+        """The kind of a start, and its parameters."""
+        ...
+
+    def climb(self, start: Parameters, n_iter: int) -> Run[Any]:
+        """So many plain steps."""
+        ...
+
+    def finish(self, start: Parameters, index: int | None = None) -> Run[Any]:
+        """Up to an optimum; of a start, if it has an index."""
+        ...
+
+    def escapes(self, run: Run[Any], number: int, drawn: bool) -> Sequence[tuple[str, Parameters]] | None:
+        """Places to climb from that may lead higher; if `drawn`, at random, others for every number.
+
+        None where it is plain that no escape can.
+        """
+        ...
+
+    def judge(self, run: Run[Any]) -> Verdict:
+        """What speaks against its end."""
+        ...
+
+    def loglik(self, run: Run[Any]) -> float:
+        """The log-likelihood of its end without penalties."""
+        ...
+
+    def same(self, one: Parameters, other: Parameters) -> bool:
+        """Whether these are one optimum but for the order of components, given equal objectives."""
+        ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much a search may spend.
+
+    Attributes
+    ----------
+    starts : int
+        Starts in a round.
+    thorough : bool
+        Whether every start runs to its end: where passes cost next to nothing.
+    rounds : int
+        At most.
+    agreeing : int
+        Rounds that must end at the best optimum; one more where others did not.
+    max_passes : float
+        After which no round is begun.
+    deadline : float
+        Moment of ``time.perf_counter()`` after which nothing is begun.
+    """
+
+    starts: int = 8
+    thorough: bool = True
+    rounds: int = 12
+    agreeing: int = 3
+    max_passes: float = np.inf
+    deadline: float = np.inf
+
+
+# Applies a function to every item, in threads or not, and returns the results in order.
+Together = Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]]
+
+
+def serially(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    """One item after another."""
+    return [function(item) for item in items]
