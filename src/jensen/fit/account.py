@@ -210,6 +210,6 @@ class Account:
         if self.is_sure or self.ending != "budget":
             return ""
         return (
-            f"the best optimum was reached once in {self.rounds} rounds of {len(self.starts)} starts: a better one may "
-            "exist. Lower n_components, choose a simpler covariance_type, or repeat with another random_state"
+            f"the best optimum was reached once in {self.rounds} rounds, of {len(self.starts)} starts: a better one may "
+            "exist. Search again with another seed, or fit a simpler model"
         )
