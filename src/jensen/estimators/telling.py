@@ -64,7 +64,10 @@ class ProgressPrinter:
     def end(self, record: StartRecord) -> None:
         """Note the end of a start; an `EndObserver`."""
         with self._lock:
-            line = f"Initialization {'converged' if record.status.is_converged else 'did not converge'}."
+            end = "converged" if record.status.is_converged else "did not converge"
+            # Nothing has been told yet of a start that a search dropped after a few steps.
+            dropped = record.status is Status.DROPPED
+            line = f"Initialization {record.index} fell behind." if dropped else f"Initialization {end}."
             if self._detailed:
                 line += f" time lapse {record.seconds:.5f}s\t lower bound {record.objective / self._weight:.5f}."
             self._say(record.index, line)

@@ -88,7 +88,7 @@ def _xlogx(x: Array) -> Array:
 
 
 def heated(shape: Shape, params: Parameters, temperature: float) -> Parameters:
-    """Parameters whose responsibilities are these ones' to the power 1 / temperature, normalised.
+    """Parameters whose responsibilities are those of `params` to the power 1 / temperature, normalised.
 
     Deterministic annealing (Ueda & Nakano 1998) takes its E-step so: (pi_k f_k)^(1/T) is proportional to
     pi_k^(1/T) |Sigma_k|^(1/2 - 1/(2T)) times the density with the covariance T Sigma_k.

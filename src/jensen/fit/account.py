@@ -42,13 +42,14 @@ class StartRecord:
     faults : tuple of str
         Why it is degenerate; empty for a sound one.
     seconds : float
-        Wall time.
+        Wall time; in a search, an equal share of the time of its round's starts, and 0 if it was dropped.
     passes : float
-        Passes over the data.
+        Passes over the data, or over the rows of the search.
     price : float
         Nats by which its narrow components must beat other ends to be chosen.
     optimum : int or None
-        Number of the optimum where it ended, 0 for the one that was chosen; None where it ended in none.
+        Number of the optimum where it ended, 0 for the one that was chosen; None if it was dropped or had no density,
+        and where there was no search.
     """
 
     index: int
@@ -79,7 +80,7 @@ class Optimum:
     objective : float
         The objective there, on the rows of the search.
     loglik : float
-        The plain log-likelihood there, without penalties, on the same rows.
+        The plain log-likelihood there, without penalties, on the same rows; the objective for optima far behind.
     faults : tuple of str
         Why it is degenerate.
     narrow : tuple of str
@@ -116,7 +117,7 @@ class Move:
     kind : str
         ``split and merge``, ``swap``, ...
     before, after : float
-        Objective where it began, and where it ended.
+        Objective of the optimum that was left, and where the short run ended; minus infinity without a density.
     accepted : bool
         Whether the search went on from there.
     """
@@ -134,7 +135,7 @@ class Account:
     Attributes
     ----------
     optima : tuple of Optimum
-        The best in front.
+        The chosen one in front, the others by their standing.
     starts : tuple of StartRecord
         Every start.
     moves : tuple of Move
@@ -142,13 +143,13 @@ class Account:
     rounds : int
         How often starts were drawn and escapes tried.
     confirmed : int
-        Rounds, and starts, that ended at the best optimum by themselves.
+        How often the best optimum was reached: by starts, or by rounds with their escapes, whichever is more.
     passes : float
-        Passes over the rows of the search.
+        Passes of EM over the rows of the search; to plan escapes takes some more.
     n_rows : int
         Rows of the search: all of them, or a sample's.
     ending : {"agreed", "budget", "degenerate", "time", "interrupted"}
-        What ended it.
+        What ended it; ``agreed`` also where all starts did, or where it was plain that no escape leads higher.
     sampled : bool
         Whether the rows are a sample of the data; what it found was then finished on all of them.
     """
@@ -206,7 +207,7 @@ class Account:
 
     @property
     def warning(self) -> str:
-        """A plain warning where few agreed; empty where the best optimum was reached again."""
+        """A plain warning where the budget was spent and the best optimum was reached no more than once, or empty."""
         if self.is_sure or self.ending != "budget":
             return ""
         return (

@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -148,6 +149,8 @@ def em(
                               told if observers else None)  # fmt: skip
         found, account = search(land, Plan(deadline=limits.deadline), serially)
         starts = [found.params]
+        if account.ending == "interrupted":
+            limits = replace(limits, max_iter=0)
     ended = list[tuple[Run[Any], Parameters, Any]]()
     records = list[EndOfStart]()
     failure: Exception | None = None

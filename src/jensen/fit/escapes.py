@@ -14,6 +14,7 @@ import numpy as np
 
 from jensen.core.block import AnyArray, Array
 from jensen.core.parameters import Parameters
+from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.errors import NumericalFailure
 from jensen.families.gaussian import Gaussian
@@ -71,20 +72,25 @@ def gaussian_escapes(
     model : Mixture
         Of Gaussian components.
     source : ArraySource
-        The rows of the search, all of different value or not.
+        The rows of the search.
     params : Parameters
         The optimum.
     rng : numpy.random.Generator
         For the swaps, and the splits' starts.
     drawn : bool, default=False
-        Whether to draw swaps alone.
+        Whether to draw swaps alone, more of them.
     together : callable
         Applies a function to the components, in threads or not.
 
     Returns
     -------
     list of (str, Parameters) or None
-        None where it is plain that nothing leads higher.
+        None where it is plain that nothing leads higher; empty for one component.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If a component's own run is interrupted.
     """
     family: Gaussian = model.family  # type: ignore[assignment]
     k = family.n_components
@@ -147,6 +153,8 @@ def _split(model: Mixture, source: ArraySource, share: Array, own: AnyArray, rng
             result = run(Plain("off").solver(two, rule), local, start, rule, Limits(_LOCAL_STEPS))
         except NumericalFailure:
             continue
+        if result.status is Status.INTERRUPTED:
+            raise KeyboardInterrupt
         if two.faults(result.params, result.statistics):
             continue
         if best is None or result.objective > best.objective:

@@ -14,7 +14,17 @@ from jensen.core.parameters import Parameters
 
 @dataclass(frozen=True)
 class Verdict:
-    """What speaks against an optimum: faults, narrow components, and the nats that these must bring."""
+    """What speaks against an optimum; by default nothing.
+
+    Attributes
+    ----------
+    faults : tuple of str
+        Why it is degenerate.
+    narrow : tuple of str
+        Narrow components, in words.
+    price : float
+        Nats that these must bring to be believed.
+    """
 
     faults: tuple[str, ...] = ()
     narrow: tuple[str, ...] = ()
@@ -22,11 +32,20 @@ class Verdict:
 
 
 class Landscape(Protocol):
-    """What is searched: a model, its data, and how it climbs."""
+    """What is searched: a model, its data, and how it climbs.
+
+    Attributes
+    ----------
+    interrupted : bool
+        Whether a run ended by an interrupt.
+    recent : iterable of Run
+        The last runs that ended, whichever they were: what is left of a batch that was interrupted.
+    slack : float
+        Objectives that differ by no more, in nats, are the same to the search.
+    """
 
     interrupted: bool
     recent: Any
-    # Objectives that differ by no more, in nats, are the same to the search.
     slack: float
 
     @property
@@ -35,14 +54,14 @@ class Landscape(Protocol):
         ...
 
     def draw(self, index: int) -> tuple[str, Parameters]:
-        """The kind of a start, and its parameters."""
+        """The kind of start number `index`, and its parameters; a `NumericalFailure` if it has no density."""
         ...
 
-    def climb(self, start: Parameters, n_iter: int) -> Run[Any]:
-        """So many plain steps."""
+    def climb(self, start: Parameters, n_iter: int, before: int = 0) -> Run[Any]:
+        """So many plain steps; `before` were taken already, which counts where there is a limit."""
         ...
 
-    def finish(self, start: Parameters, index: int | None = None) -> Run[Any]:
+    def finish(self, start: Parameters, index: int | None = None, before: int = 0) -> Run[Any]:
         """Up to an optimum; of a start, if it has an index."""
         ...
 
@@ -81,9 +100,9 @@ class Plan:
     agreeing : int
         Rounds that must end at the best optimum; one more where others did not.
     max_passes : float
-        After which no round is begun.
+        After which no round and no batch of escapes is begun.
     deadline : float
-        Moment of ``time.perf_counter()`` after which nothing is begun.
+        Moment of ``time.perf_counter()`` after which nothing is begun, once there is an optimum.
     """
 
     starts: int = 8

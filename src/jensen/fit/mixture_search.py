@@ -35,12 +35,14 @@ from jensen.solve.variants import Accelerate, Plain
 KINDS: tuple[StartKind, ...] = (
     "kmeans", "adaptive", "hierarchical", "random", "k-means++", "local", "adaptive", "random_from_data"
 )  # fmt: skip
-# Rows of a search: as many for each component and feature, within bounds.
+# Rows of a search: as many for each component times d + 1, and the fewest.
 _ROWS_PER_NUMBER, _FEWEST_ROWS = 50, 8_192
 # Below this, a sample is no saving.
 _WORTH_A_SAMPLE = 2.0
 # Multiplications of a pass, about, up to which every start runs to its end.
 _CHEAP = 60_000
+# And up to which three rounds have to agree, beyond that two.
+_MODERATE = 4_000_000
 # Nats still to come at which a run of the search ends, and nats by which optima differ: exactly where passes cost next
 # to nothing, else about a tenth of what a likelihood-ratio test could see.
 _EXACT, _ROUGH = (1e-4, SAME_OPTIMUM), (5e-3, 2e-2)
@@ -58,7 +60,37 @@ _NEAR = 0.2
 
 @dataclass(eq=False)
 class MixtureLandscape:
-    """A Gaussian mixture on the rows of a search; see `jensen.fit.landscape.Landscape`."""
+    """A Gaussian mixture on the rows of a search; see `jensen.fit.landscape.Landscape`.
+
+    Attributes
+    ----------
+    model : Mixture
+        Of Gaussian components.
+    data : DataSummary
+        The table of rows, which are the rows of the search.
+    seed : int
+        Escapes of batch j draw from the stream (seed, "escape", j).
+    make : callable (int) -> (str, Parameters)
+        The kind of a start, and the start.
+    accelerate : Accelerate
+        Of runs to an optimum; short runs are plain.
+    limits : Limits
+        Of every run.
+    degenerate : {"avoid", "allow"}
+        Whether faults and narrow components are looked for.
+    together : callable
+        Applies a function to every item, in threads or not.
+    tolerance : float
+        Nats still to come at which a run to an optimum ends.
+    slack : float
+        Nats by which optima differ.
+    observer : callable (int, Info) -> None, optional
+        Told of the points of the starts that run to their end.
+    recent : deque of Run
+        The last runs.
+    interrupted : bool
+        Whether one of them was interrupted.
+    """
 
     model: Mixture
     data: DataSummary
@@ -87,20 +119,23 @@ class MixtureLandscape:
         """The kind of a start, and its parameters."""
         return self.make(index)
 
-    def climb(self, start: Parameters, n_iter: int) -> Run[Any]:
+    def climb(self, start: Parameters, n_iter: int, before: int = 0) -> Run[Any]:
         """So many plain steps."""
-        return self._run(start, "off", n_iter)
+        return self._run(start, "off", min(n_iter, self.limits.max_iter - before))
 
-    def finish(self, start: Parameters, index: int | None = None) -> Run[Any]:
+    def finish(self, start: Parameters, index: int | None = None, before: int = 0) -> Run[Any]:
         """Up to an optimum."""
         told = None if self.observer is None or index is None else lambda info: self.observer(index, info)  # type: ignore[misc]
-        return self._run(start, self.accelerate, self.limits.max_iter, told)
+        return self._run(start, self.accelerate, self.limits.max_iter - before, told)
 
     def _run(
         self, start: Parameters, accelerate: Accelerate, n_iter: int, told: Callable[[Info], None] | None = None
     ) -> Run[Any]:
+        # Of a batch that was interrupted no further run is begun.
+        if self.interrupted:
+            raise KeyboardInterrupt
         rule = AitkenRule(self.source.weight, tol=self.tolerance)
-        limits = replace(self.limits, max_iter=min(n_iter, self.limits.max_iter))
+        limits = replace(self.limits, max_iter=max(n_iter, 0))
         ended = run(Plain(accelerate).solver(self.model, rule), self.source, start, rule, limits, told)
         self.recent.append(ended)
         if ended.status is Status.INTERRUPTED:
@@ -166,12 +201,26 @@ def search_mixture(
     limits : Limits
         Of every run; the deadline ends the search.
     degenerate : {"avoid", "allow"}
-        Whether degenerate and narrow optima are set aside.
+        ``avoid`` sets degenerate and narrow optima aside.
     joined : bool, default=True
         Whether the run that is returned goes on from the search's, where that saw all the rows; under another rule,
         only the steps on all the rows are told.
-    observer, on_end : callable
-        Told of the points of every start, and of its end.
+    observer : callable (int, Info) -> None, optional
+        Told of the points of every start that runs to its end; may be called from several threads.
+    on_end : callable (StartRecord) -> None, optional
+        Told of the end of every start, also of those that are dropped.
+
+    Returns
+    -------
+    tuple of Run and Account
+        The run that ends on all the rows, and what was found; an interrupted run has the status INTERRUPTED.
+
+    Raises
+    ------
+    NumericalFailure
+        If no start has a density.
+    KeyboardInterrupt
+        If it comes before any run has ended.
     """
     cancel = Event()
     limits = replace(limits, max_iter=min(limits.max_iter, _MAX_ITER), cancel=cancel)
@@ -183,7 +232,8 @@ def search_mixture(
             return serially(function, items)
         return list(map_ordered(function, items, len(items), cancel))
 
-    cheap = len(table.rows) * n_components * (d + 1) * (d + 2) <= _CHEAP
+    work = len(table.rows) * n_components * (d + 1) * (d + 2)
+    cheap = work <= _CHEAP
     tolerance, slack = _EXACT if cheap else _ROUGH
     land = MixtureLandscape(
         model,
@@ -198,7 +248,7 @@ def search_mixture(
         slack,
         observer,
     )
-    plan = Plan(12, True, 12, 4) if cheap else Plan(8, False, 30, 2, _PASSES / (d + 4))
+    plan = Plan(12, True, 12, 4) if cheap else Plan(8, False, 30, 3 if work <= _MODERATE else 2, _PASSES / (d + 4))
     plan = replace(plan, deadline=limits.deadline)
     with single_threaded_blas():
         best, account = search(land, plan, together, on_end)
@@ -208,6 +258,7 @@ def search_mixture(
         if not whole and not interrupted:
             best, number = _final(source, model, account, limits, best)
             account = replace(account, sampled=True).led_by(number)
+            interrupted = best.status is Status.INTERRUPTED
         joined = joined and whole
         ended = finish(best.params, best.n_iter if joined else 0) if not interrupted else None
     if ended is None:
@@ -259,6 +310,8 @@ def _final(
             ended = run(Plain("off").solver(model, rule), source, optimum.params, rule, few)
         except NumericalFailure:
             continue
+        if ended.status is Status.INTERRUPTED:
+            return replace(best, status=Status.INTERRUPTED), 0
         found.append((ended.objective, -number, ended))
     _, number, best = max(found, key=lambda one: one[:2])
     return best, -number
@@ -279,7 +332,7 @@ def kind_of(index: int, kinds: Sequence[StartKind] = KINDS) -> StartKind:
 def maker(
     model: Mixture, seed: int, kinds: Sequence[StartKind]
 ) -> Callable[[DataSummary], Callable[[int], tuple[str, Parameters]]]:
-    """Draws starts of several kinds from a table."""
+    """A function of a table that gives the function which draws start number i, of the kinds in turn."""
 
     def on(table: DataSummary) -> Callable[[int], tuple[str, Parameters]]:
         def make(index: int) -> tuple[str, Parameters]:

@@ -37,6 +37,29 @@ class ModelLandscape:
 
     A model may declare ``escapes(params, source, rng) -> [(kind, Parameters), ...]``. Without that, a component of one
     that declares ``n_components``, ``log_joint`` and ``statistics_from`` is drawn anew; other models have starts alone.
+
+    Attributes
+    ----------
+    model : object
+        What is fitted.
+    source : Source
+        The data.
+    variant : Variant
+        How runs climb to an optimum; short runs are plain EM.
+    draws : callable (int) -> Parameters
+        Start number i.
+    seed : int
+        Escapes of batch j draw from the stream (seed, "escape", j).
+    limits : Limits
+        Of every run.
+    observer : callable (Info) -> None, optional
+        Told of the points of every start.
+    recent : deque of Run
+        The last runs.
+    interrupted : bool
+        Whether one of them was interrupted.
+    slack : float
+        Nats by which optima differ.
     """
 
     model: Any
@@ -59,17 +82,21 @@ class ModelLandscape:
         """The start that the user's function draws."""
         return "drawn", self.draws(index)
 
-    def climb(self, start: Parameters, n_iter: int) -> Run[Any]:
+    def climb(self, start: Parameters, n_iter: int, before: int = 0) -> Run[Any]:
         """So many plain steps."""
-        return self._run(Plain("off"), start, n_iter, None)
+        return self._run(Plain("off"), start, min(n_iter, self.limits.max_iter - before), None)
 
-    def finish(self, start: Parameters, index: int | None = None) -> Run[Any]:
+    def finish(self, start: Parameters, index: int | None = None, before: int = 0) -> Run[Any]:
         """Up to an optimum."""
-        return self._run(self.variant, start, self.limits.max_iter, self.observer if index is not None else None)
+        told = self.observer if index is not None else None
+        return self._run(self.variant, start, self.limits.max_iter - before, told)
 
     def _run(self, variant: Variant, start: Parameters, n_iter: int, told: Callable[[Info], None] | None) -> Run[Any]:
+        # Of a batch that was interrupted no further run is begun.
+        if self.interrupted:
+            raise KeyboardInterrupt
         rule = AitkenRule(self.source.weight, tol=_TOLERANCE)
-        limits = replace(self.limits, max_iter=min(n_iter, self.limits.max_iter))
+        limits = replace(self.limits, max_iter=max(n_iter, 0))
         try:
             ended = run(variant.solver(self.model, rule), variant.source(self.source), start, rule, limits, told)
         except (FloatingPointError, np.linalg.LinAlgError) as error:
@@ -131,6 +158,11 @@ def redrawn_components(
         An optimum.
     rng : numpy.random.Generator
         Chooses the components, and how many rows they take.
+
+    Returns
+    -------
+    list of (str, Parameters)
+        Those of six M-steps that had a result; empty for one component.
     """
     k = int(model.n_components)
     if k < 2:

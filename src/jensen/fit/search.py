@@ -1,9 +1,10 @@
 """The search for the best optimum: rounds of diverse starts, escapes from what they found, until rounds agree.
 
-A round draws starts of several kinds, drops those that fall behind in short runs, and runs the others to their end
-(em-EM, Biernacki, Celeux & Govaert 2003; successive halving). From the best end it tries escapes, each a short run,
-until none leads higher (split and merge, Ueda et al. 2000; random swaps, Zhao et al. 2012). Rounds go on until they
-agree: easy problems end after one, hard ones get more. Nothing here knows what is fitted.
+A round draws starts of several kinds. Where passes are cheap each runs to its end; else short runs drop those that fall
+behind, and the best goes on (em-EM, Biernacki, Celeux & Govaert 2003; successive halving). From the best end the round
+tries escapes, each a short run, until none leads higher (split and merge, Ueda et al. 2000; random swaps, Zhao et al.
+2012). Rounds go on until they agree: easy problems end after one, hard ones get more. Nothing here knows what is
+fitted.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ U = TypeVar("U")
 _UNANIMOUS = 8
 # Gains to come are extrapolated with ratios up to this.
 _STEADY = 0.98
-# An escape's short run, and how much further the best of a batch are taken.
+# Steps of the short run of a start or an escape, of the starts that are left then, and of the best escapes of a batch.
 _SHORT, _MIDDLE, _LONGER = 8, 16, 32
 _FOLLOWED = 3
 # Share of what tells optima apart within which the objective alone makes them one.
@@ -65,7 +66,7 @@ _Begun = tuple[int, str, Run[Any]]
 
 
 class _OutOfTime(Exception):
-    pass
+    """The deadline has passed."""
 
 
 class _Search:
@@ -126,9 +127,10 @@ class _Search:
             return
         top = self._climb_out(max(ended, key=lambda place: place.standing))
         top.rounds += 1
-        # Where rounds disagree the landscape is rugged: from the best, draws may find a way that plans did not.
-        if number and top is not self._best():
-            self._climb_out(self._best(), drawn=True)
+        # From the best, draws may find a way that plans did not: where rounds disagree, and before their word is taken.
+        best = self._best()
+        if number and best.run is not self.plain and (top is not best or self._agreed()):
+            self._climb_out(best, drawn=True)
 
     def _starts(self, indices: range) -> list[_Place]:
         """Draw, climb a little and drop half of the starts, again, and run the rest to their end."""
@@ -181,12 +183,12 @@ class _Search:
         return keep
 
     def _further(self, alive: list[_Begun], n_iter: int) -> list[_Begun]:
-        runs = self._map(lambda one: self.land.climb(one[2].params, n_iter), alive)
+        runs = self._map(lambda one: self.land.climb(one[2].params, n_iter, one[2].n_iter), alive)
         self.passes += sum(run.passes for run in runs)
         return [(i, kind, self._added(run, more)) for (i, kind, run), more in zip(alive, runs, strict=True)]
 
     def _finish(self, alive: list[_Begun]) -> list[Run[Any]]:
-        runs = self._map(lambda one: self.land.finish(one[2].params, one[0]), alive)
+        runs = self._map(lambda one: self.land.finish(one[2].params, one[0], one[2].n_iter), alive)
         self.passes += sum(run.passes for run in runs)
         return runs
 
@@ -213,6 +215,7 @@ class _Search:
 
     def _escape(self, origin: Run[Any], against: Verdict, drawn: bool) -> tuple[Run[Any], Verdict] | None:
         """The best of a batch of escapes, some steps on its way, if it is higher already."""
+        self._look_at_the_clock()
         self.batches += 1
         tried = self.land.escapes(origin, self.batches, drawn)
         if tried is None:
@@ -291,17 +294,21 @@ class _Search:
         return unanimous or best.run is self.plain or best.rounds >= self.plan.agreeing + (best.rounds < self.rounds)
 
     def _map(self, function: Callable[[T], U], items: Sequence[T]) -> list[U]:
-        if self.places and time.perf_counter() > self.plan.deadline:
-            raise _OutOfTime
+        self._look_at_the_clock()
         results = self.together(function, items)
         if self.land.interrupted:
             raise KeyboardInterrupt
         return results
 
+    def _look_at_the_clock(self) -> None:
+        if self.places and time.perf_counter() > self.plan.deadline:
+            raise _OutOfTime
+
     @staticmethod
     def _added(before: Run[Any], after: Run[Any]) -> Run[Any]:
         """A run that was taken up again, as one."""
-        return replace(after, n_iter=before.n_iter + after.n_iter, passes=before.passes + after.passes)
+        n_iter, passes, trace = before.n_iter + after.n_iter, before.passes + after.passes, before.trace[:-1]
+        return replace(after, n_iter=n_iter, passes=passes, trace=(*trace, *after.trace))
 
     def _account(self, ending: Ending) -> Account:
         ranked = sorted(self.places, key=lambda place: place.standing, reverse=True)

@@ -49,7 +49,9 @@ def adaptive_labels(z: Array, weight: Array, n_components: int, rng: np.random.G
         need = share * nearest
         total = need.sum()
         mixed = need * ((1.0 - _UNIFORM) / total) + share * (_UNIFORM / share.sum()) if total > 0 else share
-        seeds.append(int(draw_by_weight(mixed, rng.random(1))[0]))
+        drawn = int(draw_by_weight(mixed, rng.random(1))[0])
+        # A seed that is drawn again would leave a component without rows; at the seeds themselves the need is none.
+        seeds.append(int(draw_by_weight(need, rng.random(1))[0]) if drawn in seeds and total > 0 else drawn)
         distance = ((white - white[seeds[-1]]) ** 2).sum(axis=1)
         own, nearest = np.where(distance < nearest, j, own), np.minimum(distance, nearest)
         # The metric changes with the clusters, and the rows' clusters with the metric: less and less, as they grow.

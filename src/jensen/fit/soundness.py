@@ -39,6 +39,11 @@ def verdict(model: Mixture, run: Run[Any], columns: AnyArray, degenerate: Degene
         Columns that vary.
     degenerate : {"avoid", "allow"}, default="avoid"
         ``allow`` finds nothing.
+
+    Returns
+    -------
+    Verdict
+        Faults alone where there are any.
     """
     if degenerate == "allow":
         return Verdict()
