@@ -106,14 +106,19 @@ class ModelLandscape:
             self.interrupted = True
         return ended
 
-    def escapes(self, run: Run[Any], number: int, drawn: bool) -> Sequence[tuple[str, Parameters]]:
+    def escapes(self, run: Run[Any], number: int, drawn: bool) -> Sequence[tuple[str, Parameters]] | None:
         """The model's own, or components drawn anew."""
         rng = stream(self.seed, "escape", number)
         own = getattr(self.model, "escapes", None)
         if callable(own):
-            return [(str(kind), params) for kind, params in own(run.params, self.source, rng)]
+            found = own(run.params, self.source, rng)
+            # A model may return records of parameters, or mappings, as for a start.
+            return None if found is None else [(str(kind), self._record(params)) for kind, params in found]
         parts = all(hasattr(self.model, name) for name in ("n_components", "log_joint", "statistics_from", "maximize"))
         return redrawn_components(self.model, self.source, run.params, rng) if parts else []
+
+    def _record(self, params: Any) -> Parameters:
+        return params if isinstance(params, Parameters) else self.model.start(params)
 
     def judge(self, run: Run[Any]) -> Verdict:
         """The model's faults, if it declares them."""
