@@ -136,7 +136,7 @@ def _starts(report: Mapping[str, Any]) -> str | None:
     account = _string(starts, "account")
     if text is None and account is not None:
         account = _as_options(account)
-        return account if seed is None else f"{account} (seed {seed:.0f})"
+        return account if seed is None else f"{account.rstrip('.')} (seed {seed:.0f})"
     text = text or f"{agreeing:,.0f} of {n:,.0f} reached the best optimum"
     text += f"; {degenerate:,.0f} degenerate" if degenerate else ""
     return text if seed is None else f"{text} (seed {seed:.0f})"
@@ -295,7 +295,7 @@ def _how(search: Mapping[str, Any]) -> str:
     if search.get("searched"):
         each = "" if confirmed == len(fitted) else f"each with {starts} of {SHORT_RUN} iterations, the best converged; "
         leading = "All" if confirmed == len(fitted) else f"{confirmed}, the leading ones among them,"
-        return f"{each}{leading} searched until starts and escapes agreed.".capitalize()
+        return f"{each}{leading} searched until starts and escapes agreed, or the budget was spent.".capitalize()
     if confirmed == len(fitted):
         return f"Each with {starts} run to convergence."
     return (

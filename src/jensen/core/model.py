@@ -40,6 +40,10 @@ class LatentModel(ABC):
     ``log_joint(params, block) -> (K, n)`` and ``statistics_from(params, block, responsibilities, bound)``
         log p(x_i, z_i = k) where what is hidden is one of K, and the statistics under any shares (n, K), which are
         already multiplied by the rows' weights: known labels, and the partial E-steps of `jensen.solvers`.
+    ``escapes(params, source, rng) -> [(kind, params), ...]``
+        Where an optimum may be left for a higher one, for the search of `jensen.em`; None where nothing can lead
+        higher. Without it, a model with ``n_components``, ``log_joint`` and ``statistics_from`` has components drawn
+        anew.
     ``separable``
         Names of parameters whose entries the M-step maximises each by itself, so that some can simply be held.
     ``sample(params, n, rng) -> rows``

@@ -49,9 +49,10 @@ _HISTORY = 4
 class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     """Gaussian mixture fitted by EM; a drop-in for ``sklearn.mixture.GaussianMixture``.
 
-    Arguments, attributes and methods are scikit-learn's; three defaults differ (`tol`, `reg_covar`, `max_iter`), for
-    the reasons given with them. Beyond scikit-learn: `sample_weight` in ``fit``, ``score`` and the criteria, ``icl``,
-    ``from_parameters``, ``to_sklearn``, starts of the user's own, and the whole record of a fit in ``fit_result_``.
+    Arguments, attributes and methods are scikit-learn's; five defaults differ (`tol`, `reg_covar`, `max_iter`,
+    `n_init`, `init_params`), for the reasons given with them. Beyond scikit-learn: `sample_weight` in ``fit``,
+    ``score`` and the criteria, ``icl``, ``from_parameters``, ``to_sklearn``, starts of the user's own, and the whole
+    record of a fit in ``fit_result_``.
     n rows, d features and K components stand for ``n_samples``, ``n_features`` and ``n_components``.
 
     Parameters
@@ -73,7 +74,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         Iterations at most; ``"auto"`` is 10,000, since the rule above ends a fit well before. 0 gives the start.
     n_init : "auto" or int, default="auto"
         Number of starts; the best sound result is kept. ``"auto"`` searches: rounds of diverse starts, and escapes
-        from what they found, until rounds agree; ``fit_result_.account`` tells. Starts of one's own are not searched.
+        from what they found, until rounds agree; ``fit_result_.account`` tells. Arrays and parameters of one's own are
+        one start, which is not searched.
     init_params : str, array-like or callable, default="auto"
         Where to start: ``"kmeans"`` clusters; ``"k-means++"`` seeds, or ``"random_from_data"`` rows, as means; a
         ``"random"`` partition of a few rows; ``"adaptive"``, ``"hierarchical"`` or ``"local"`` clusters. ``"auto"``:

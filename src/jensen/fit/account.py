@@ -152,6 +152,8 @@ class Account:
         What ended it; ``agreed`` also where all starts did, or where it was plain that no escape leads higher.
     sampled : bool
         Whether the rows are a sample of the data; what it found was then finished on all of them.
+    advice : str
+        How to take what was set aside.
     """
 
     optima: tuple[Optimum, ...]
@@ -163,18 +165,21 @@ class Account:
     n_rows: int
     ending: Ending
     sampled: bool = False
+    advice: str = ""
 
     def led_by(self, number: int) -> Account:
         """The account with another optimum in front, such as the one that all the rows favour over a sample's best."""
         order = [number, *(i for i in range(len(self.optima)) if i != number)]
         at = {old: new for new, old in enumerate(order)}
         starts = tuple(replace(s, optimum=None if s.optimum is None else at[s.optimum]) for s in self.starts)
-        return replace(self, optima=tuple(self.optima[i] for i in order), starts=starts)
+        confirmed = self.confirmed if number == 0 else self.optima[number].n_starts
+        return replace(self, optima=tuple(self.optima[i] for i in order), starts=starts, confirmed=confirmed)
 
     @property
     def set_aside(self) -> tuple[Optimum, ...]:
         """Optima of a higher objective than the chosen one, that were not preferred to it."""
-        return tuple(o for o in self.optima[1:] if o.objective > self.optima[0].objective + SAME_OPTIMUM)
+        height = self.optima[0].objective + SAME_OPTIMUM
+        return tuple(o for o in self.optima[1:] if o.objective > height and (o.faults or o.narrow))
 
     @property
     def is_sure(self) -> bool:
@@ -200,9 +205,10 @@ class Account:
         if higher:
             top = max(higher, key=lambda o: (not o.faults, o.objective))
             why = (*top.faults, *top.narrow)
-            text += f" Set aside: {top.loglik:.2f}{f' ({why[0]})' if why else ''}"
+            reached = f", {top.n_starts} start{'s' * (top.n_starts != 1)}" if top.n_starts else ""
+            text += f" Set aside: {top.loglik:.2f} ({why[0]}{reached})"
             text += f" and {len(higher) - 1} more" if len(higher) > 1 else ""
-            text += "; degenerate='allow' takes what is highest."
+            text += f"; {self.advice}." if self.advice else "."
         return f"{text} {_ENDINGS[self.ending]}." if self.ending != "agreed" else text
 
     @property
@@ -211,6 +217,6 @@ class Account:
         if self.is_sure or self.ending != "budget":
             return ""
         return (
-            f"the best optimum was reached once in {self.rounds} rounds, of {len(self.starts)} starts: a better one may "
-            "exist. Search again with another seed, or fit a simpler model"
+            f"the best optimum was reached once in {self.rounds} rounds, of {len(self.starts)} starts: a better one "
+            "may exist. Search again with another seed, or fit a simpler model"
         )

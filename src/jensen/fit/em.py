@@ -88,7 +88,7 @@ def em(
         Seconds after which no further pass is begun.
     n_init : "auto" or int, default="auto"
         Starts that a function draws. ``"auto"`` searches: rounds of starts, and escapes where the model has components
-        or declares ``escapes``, until rounds agree; ``fit.account`` tells.
+        or declares ``escapes``, until rounds agree; ``fit.account`` tells. With `trace_bound`, one start is drawn.
     seed : int, optional
         Of drawn starts: number i comes from the stream (seed, "start", i). A fresh one by default.
     observers : sequence of callable (Info) -> None
@@ -173,6 +173,15 @@ def em(
         assert failure is not None
         raise failure if isinstance(failure, NumericalFailure) else NumericalFailure(str(failure)) from failure
     best, origin, climber = max(ended, key=lambda one: (one[0].status is not Status.DEGENERATE, one[0].objective))
+    if account is not None:
+        tried, taken = (a + b for a, b in zip(found.extrapolations, best.extrapolations, strict=True))
+        best = replace(
+            best,
+            n_iter=found.n_iter + best.n_iter,
+            passes=found.passes + best.passes,
+            trace=(*found.trace[:-1], *best.trace),
+            extrapolations=(tried, taken),
+        )
     fault = checked.outside(best.params)
     if fault is not None:
         raise ContractError(f"{checked.name}.maximize returned {fault}")

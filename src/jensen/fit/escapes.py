@@ -40,6 +40,8 @@ _LOCAL_ROWS = 1_024
 # Moves of each kind in a batch.
 _SPLITS, _SWAPS, _DRAWN, _ALL_PAIRS = 8, 2, 8, 24
 _HEAT = (4.0, 2.0)
+# Rows times components whose responsibilities are held at once; beyond, components are drawn anew.
+_LARGEST = 1 << 22
 # Mean uncertainty of rows that belong to one component for certain; and how many times what the best split brings
 # every merge must cost for an optimum to be plain.
 _UNSURE, _PLAIN = 0.15, 2.0
@@ -98,7 +100,7 @@ def gaussian_escapes(
         return []
     density = source.collect(model.row_loglik, params)
     weight = np.ones(source.n_rows) if source.row_weight is None else source.row_weight
-    if drawn:
+    if drawn or source.n_rows * k > _LARGEST:
         return _swaps(family, params, source.x, weight, density, rng, _DRAWN)
     resp = source.collect(model.responsibilities, params)
     labels = resp.argmax(axis=1)

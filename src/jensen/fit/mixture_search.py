@@ -259,6 +259,7 @@ def search_mixture(
             best, number = _final(source, model, account, limits, best)
             account = replace(account, sampled=True).led_by(number)
             interrupted = best.status is Status.INTERRUPTED
+        account = replace(account, advice="degenerate='allow' takes what is highest")
         joined = joined and whole
         ended = finish(best.params, best.n_iter if joined else 0) if not interrupted else None
     if ended is None:
@@ -312,7 +313,7 @@ def _final(
             continue
         if ended.status is Status.INTERRUPTED:
             return replace(best, status=Status.INTERRUPTED), 0
-        found.append((ended.objective, -number, ended))
+        found.append((ended.objective - optimum.price, -number, ended))
     _, number, best = max(found, key=lambda one: one[:2])
     return best, -number
 

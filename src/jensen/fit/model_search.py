@@ -115,7 +115,10 @@ class ModelLandscape:
             # A model may return records of parameters, or mappings, as for a start.
             return None if found is None else [(str(kind), self._record(params)) for kind, params in found]
         parts = all(hasattr(self.model, name) for name in ("n_components", "log_joint", "statistics_from", "maximize"))
-        return redrawn_components(self.model, self.source, run.params, rng) if parts else []
+        if not parts:
+            return []
+        redrawn = redrawn_components(self.model, self.source, run.params, rng)
+        return [(kind, self._record(params)) for kind, params in redrawn]
 
     def _record(self, params: Any) -> Parameters:
         return params if isinstance(params, Parameters) else self.model.start(params)

@@ -323,7 +323,9 @@ class _Search:
         found = replace(cell, fit=fit, confirmed=confirmed and not ended_early, seconds=seconds)
         # The same optimum, reached from all starts, says more than from one; rounding must not decide between them.
         same = found.is_sound and found.confirmed and found.bic <= cell.bic + 2.0 * SAME_OPTIMUM
-        kept = found if same or _rank(found) <= _rank(cell) else cell
+        # A search has seen what screening may have taken for the best, and may have set it aside.
+        searched = found.is_sound and found.confirmed and self.settings.n_init == "auto"
+        kept = found if same or searched or _rank(found) <= _rank(cell) else cell
         self.cells[at] = replace(kept, confirmed=found.confirmed, seconds=seconds)
         if ended_early:
             raise _Stopped(fit.status)
