@@ -58,7 +58,7 @@ def test_summary_tells_all_that_it_should_in_80_columns(shell, tmp_path):
         "Species (labels",
         "-214.35",
         "converged after",
-        "12 of 48 starts ended at",
+        "of 48 starts ended at -214.35",
         "component   share",
         "5.01 ± 0.35",
         "33.3%",
