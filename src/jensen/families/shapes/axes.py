@@ -9,9 +9,8 @@ Given D, the best variances along its columns have a closed form in m_ki = (D' W
 It is not convex. From given axes, Newton's method on the orthogonal matrices, D exp(S) with S skew-symmetric, goes
 downhill to a minimum, so that an M-step that begins at the last one's axes never lowers the likelihood; it takes a few
 steps where rotations of pairs of columns, or majorisation, may take hundreds. Curvatures enter by their absolute
-values: saddles repel. Without axes to begin with, several are tried, each after a few sweeps of rotations that take
-one pair of columns after another to the lowest point in their plane: in two dimensions that is the global minimum. All
-starts turn with the data.
+values: saddles repel. Without axes to begin with, several are tried, and at the minimum below each the rotations of
+every pair of columns are looked through for a lower place to go on from. All starts turn with the data.
 """
 
 from __future__ import annotations
@@ -26,8 +25,10 @@ from jensen.families.shapes.closed import equal_volumes, rotated
 from jensen.numerics.cholesky import symmetric
 
 _MAX_STEPS = 100
-_SWEEPS = 2
+_MAX_SWEEPS = 10
 _ANGLES = np.arange(32) * (np.pi / 64)
+# Less than this is no lower place.
+_SEEN = 1e-12
 # Newton's steps double the digits, so that after one as small as this there is nothing left to gain.
 _STILL = 1e-8
 _MAX_TRUSTED = 3
@@ -95,7 +96,7 @@ def best_axes(counts: Array, scatter: Array, previous: Array | None, equal_volum
         within[:, np.arange(len(axes)), np.arange(len(axes))] = 0.0
         if (np.abs(within).max(axis=(1, 2)) <= 1e-6 * size).all():
             return _descend(criterion, axes)
-    found = [_descend(criterion, _sweep(criterion, start)) for start in _starts(scatter)]
+    found = [_settle(criterion, start) for start in _starts(scatter)]
     values = [criterion.value(criterion.rotate(axes)) for axes in found]
     return found[int(np.argmin(values))]
 
@@ -103,7 +104,7 @@ def best_axes(counts: Array, scatter: Array, previous: Array | None, equal_volum
 def _starts(scatter: Array) -> Iterator[Array]:
     """The axes of all components together, which let no shape end below EEE, and those of each."""
     yield np.linalg.eigh(scatter.sum(axis=0))[1]
-    if len(scatter) > 1 and scatter.shape[-1] > 2:
+    if len(scatter) > 1 and scatter.shape[-1] > 1:
         yield from np.linalg.eigh(scatter)[1]
 
 
@@ -220,25 +221,33 @@ def _rotation(step: Array, pairs: tuple[AnyArray, AnyArray], d: int) -> Array:
     return np.asarray(np.linalg.solve(np.eye(d) - skew, np.eye(d) + skew))
 
 
-def _sweep(criterion: _Criterion, axes: Array) -> Array:
-    """Rotate each pair of columns to the lowest point of a grid over all angles, a few times over."""
-    cos, sin = np.cos(_ANGLES), np.sin(_ANGLES)
-    axes = axes.copy()
-    for _ in range(_SWEEPS if criterion.d > 2 else 1):
-        turned = False
-        for i, j in zip(*criterion.pairs, strict=True):
-            inside = criterion.rotate(axes)
-            logs = criterion.logs(inside)
-            others = logs.sum(axis=1) - logs[:, i] - logs[:, j]
-            half = 0.5 * (inside[:, i, i] + inside[:, j, j])[:, None]
-            swing = 0.5 * (inside[:, i, i] - inside[:, j, j])[:, None] * np.cos(2 * _ANGLES)
-            swing = swing + inside[:, i, j][:, None] * np.sin(2 * _ANGLES)
-            product = np.maximum((half + swing) * (half - swing), np.finfo(np.float64).tiny)
-            at = int(np.argmin(criterion.of_logs(others[:, None] + np.log(product) - 2.0 * criterion.log_scale)))
-            if at:
-                turned = True
-                first, second = axes[:, i].copy(), axes[:, j].copy()
-                axes[:, i], axes[:, j] = cos[at] * first + sin[at] * second, cos[at] * second - sin[at] * first
-        if not turned:
+def _settle(criterion: _Criterion, axes: Array) -> Array:
+    """Downhill, and on from every lower place that a sweep finds, to a minimum from which it finds none."""
+    axes = _descend(criterion, axes)
+    for _ in range(_MAX_SWEEPS):
+        lower = _sweep(criterion, axes)
+        if lower is None:
             break
+        axes = _descend(criterion, lower)
     return axes
+
+
+def _sweep(criterion: _Criterion, axes: Array) -> Array | None:
+    """Rotate one pair of columns after another to the lowest point of a grid of angles; None if all are there."""
+    cos, sin = np.cos(_ANGLES), np.sin(_ANGLES)
+    axes, turned = axes.copy(), False
+    for i, j in zip(*criterion.pairs, strict=True):
+        inside = criterion.rotate(axes)
+        logs = criterion.logs(inside)
+        others = logs.sum(axis=1) - logs[:, i] - logs[:, j] - 2.0 * criterion.log_scale
+        half = 0.5 * (inside[:, i, i] + inside[:, j, j])[:, None]
+        swing = 0.5 * (inside[:, i, i] - inside[:, j, j])[:, None] * np.cos(2 * _ANGLES)
+        swing = swing + inside[:, i, j][:, None] * np.sin(2 * _ANGLES)
+        product = np.maximum((half + swing) * (half - swing), np.finfo(np.float64).tiny)
+        values = criterion.of_logs(others[:, None] + np.log(product))
+        at = int(np.argmin(values))
+        if values[at] < values[0] - _SEEN * max(abs(values[0]), 1.0):
+            turned = True
+            first, second = axes[:, i].copy(), axes[:, j].copy()
+            axes[:, i], axes[:, j] = cos[at] * first + sin[at] * second, cos[at] * second - sin[at] * first
+    return axes if turned else None
