@@ -1,0 +1,153 @@
+"""The search over Gaussian mixtures: on which rows, in which way, and how it ends on all of them."""
+
+import numpy as np
+import pytest
+from mixtures import SHAPES, fit, mixture, table
+
+import jensen.fit.mixture_search as module
+from jensen.core.status import Status
+from jensen.data.arrays import ArraySource
+from jensen.fit.landscape import Plan
+
+CLEAR = table(0, 4000, 2, 4, spread=6.0)
+# One group: two components on it have many optima of about one height.
+VAGUE = np.random.default_rng(0).standard_normal((1500, 2))
+
+
+@pytest.fixture
+def plans(monkeypatch):
+    """Every plan that a search made."""
+    made = []
+
+    def plan(*args, **settings):
+        made.append(Plan(*args, **settings))
+        return made[-1]
+
+    monkeypatch.setattr(module, "Plan", plan)
+    return made
+
+
+@pytest.fixture
+def sampled(monkeypatch):
+    """Searches look at a few hundred rows."""
+    monkeypatch.setattr(module, "_FEWEST_ROWS", 400)
+    monkeypatch.setattr(module, "_ROWS_PER_NUMBER", 1)
+    monkeypatch.setattr(module, "_WORTH_A_SAMPLE", 1.0)
+
+
+def test_where_passes_cost_nothing_every_start_runs_to_its_end(plans):
+    few, many = fit(CLEAR[:100], 4, n_init="auto"), fit(CLEAR, 4, n_init="auto")
+    assert [plan.thorough for plan in plans] == [True, False]
+    assert not any(start.status is Status.DROPPED for start in few.starts)
+    assert sum(start.status is Status.DROPPED for start in many.starts) == 7 * many.account.rounds
+    for result in (few, many):
+        assert result.account.n_rows == result.n_rows and not result.account.sampled
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_sample_finds_what_all_the_rows_have(shape, weighted, sampled):
+    weight = np.random.default_rng(1).integers(1, 4, len(CLEAR)).astype(float) if weighted else None
+    result = fit(CLEAR, 4, weight, covariance_type=shape, n_init="auto")
+    account = result.account
+    assert account.sampled and account.n_rows == 400 and str(account).startswith("On a sample of 400 rows: ")
+    # Its heights are those of the sample; the fit's is that of all the rows, at their own optimum.
+    assert account.optima[0].loglik > 0.5 * result.loglik / (1 if weight is None else 2)
+    assert result.objective == pytest.approx(
+        ArraySource(CLEAR, weight).fold(result.model.expect, result.params).loglik, rel=1e-12
+    )
+    assert result.status is Status.CONVERGED and len(result.trace) == result.n_iter + 1
+    assert result.trace[0] < result.trace[-1]
+    whole = max(fit(CLEAR, 4, weight, covariance_type=shape, n_init=4, seed=s).objective for s in range(3))
+    assert result.objective == pytest.approx(whole, abs=1e-3)
+
+
+def test_the_sample_depends_on_the_seed_and_not_on_the_order_of_rows(sampled):
+    order = np.random.default_rng(2).permutation(len(CLEAR))
+    one, other, seeded = (
+        fit(rows, 4, n_init="auto", seed=seed) for rows, seed in ((CLEAR, 0), (CLEAR[order], 0), (CLEAR, 1))
+    )
+    heights = [result.account.optima[0].objective for result in (one, other, seeded)]
+    assert heights[1] == pytest.approx(heights[0], abs=1e-6) and abs(heights[2] - heights[0]) > 1.0
+
+
+def test_all_the_rows_decide_between_the_best_of_a_sample(sampled, monkeypatch):
+    told, real = [], module._final
+
+    def final(source, model, account, limits, best):
+        found, number = real(source, model, account, limits, best)
+        heights = []
+        for optimum in account.optima[:3]:
+            params = optimum.params
+            for _ in range(4):
+                params = model.maximize(params, source.fold(model.expect, params))
+            heights.append(source.fold(model.expect, params).loglik - optimum.price)
+        told.append((number, heights, len(account.optima)))
+        return found, number
+
+    monkeypatch.setattr(module, "_final", final)
+    for seed in (0, 1, 3):
+        result = fit(VAGUE, 2, n_init="auto", covariance_type="spherical", seed=seed)
+        number, heights, _ = told[-1]
+        assert heights[number] == pytest.approx(max(heights), abs=1e-6)
+        # It leads the account, too.
+        assert result.account.optima[0].n_starts == sum(start.optimum == 0 for start in result.starts)
+    assert {number for number, *_ in told} > {0}, "the case has lost its point: the sample was always right"
+
+
+def test_an_interrupt_while_all_the_rows_decide_keeps_the_best(sampled, monkeypatch):
+    real, inside = module.run, []
+
+    def interrupted(solver, source, start, rule, limits, observer=None):
+        def told(info):
+            inside.append(info)
+            if len(inside) == 2:
+                raise KeyboardInterrupt
+
+        return real(solver, source, start, rule, limits, told if limits.max_iter == module._FINAL_STEPS else observer)
+
+    monkeypatch.setattr(module, "run", interrupted)
+    result = fit(VAGUE, 2, n_init="auto", covariance_type="spherical")
+    assert len(inside) == 2 and result.status is Status.INTERRUPTED
+    assert result.objective == pytest.approx(ArraySource(VAGUE).fold(result.model.expect, result.params).loglik)
+
+
+def test_one_optimum_is_one_whatever_the_order_of_its_components():
+    model = mixture(3, 2, "full")
+    land = module.MixtureLandscape(
+        model, _summary(CLEAR), 0, lambda i: None, "off", module.Limits(), "avoid", module.serially, 1e-4, 1e-3
+    )
+    params = fit(CLEAR, 3, n_init=1).params.replace(weights=np.full(3, 1 / 3))
+    assert land.same(params, model.permuted(params, [2, 0, 1]))
+    moved = params.replace(means=params["means"] + CLEAR.std(axis=0) * [[0.3], [0.0], [0.0]])
+    assert not land.same(params, moved)
+    # Two components on one place are not one on each of two.
+    twice = params.replace(means=params["means"][[0, 0, 1]])
+    assert not land.same(twice, params) and not land.same(params, twice)
+
+
+def _summary(x):
+    from jensen.fit.summary import summarise
+
+    return summarise(ArraySource(x))
+
+
+def test_price_grows_with_the_rows_and_faults_come_first():
+    rng = np.random.default_rng(3)
+    wide = rng.standard_normal((400, 2)) * 3.0
+    x = np.concatenate([wide, 0.06 * rng.standard_normal((40, 2)) + 1.0])
+    result = fit(x, 2, n_init="auto")
+    # Forty rows on next to one place are really there, and they say so by many nats.
+    assert sorted(result.params["weights"]) == pytest.approx([0.09, 0.91], abs=0.01) and result.is_sound
+    narrow = result.account.optima[0]
+    assert narrow.narrow and narrow.price == pytest.approx((result.params.n_free + 1) / 2 * np.log(440))
+    # Rows that happen to lie in line are not.
+    lucky = fit(wide[:60], 4, n_init="auto")
+    assert lucky.account.set_aside and all(o.faults or o.price > 0 for o in lucky.account.set_aside)
+    allowed = fit(wide[:60], 4, n_init="auto", degenerate="allow")
+    assert allowed.objective > lucky.objective + 1.0 and allowed.account.set_aside == ()
+    many = fit(wide[:60], 4, n_init=20, degenerate="allow", init="random")
+    assert many.objective == max(start.objective for start in many.starts)
+    avoided = fit(wide[:60], 4, n_init=20, init="random")
+    assert [s.objective for s in avoided.starts] == [s.objective for s in many.starts]
+    assert avoided.is_sound >= many.is_sound and avoided.objective <= many.objective
