@@ -140,7 +140,7 @@ def test_price_grows_with_the_rows_and_faults_come_first():
     # Forty rows on next to one place are really there, and they say so by many nats.
     assert sorted(result.params["weights"]) == pytest.approx([0.09, 0.91], abs=0.01) and result.is_sound
     narrow = result.account.optima[0]
-    assert narrow.narrow and narrow.price == pytest.approx((result.params.n_free + 1) / 2 * np.log(440))
+    assert narrow.narrow and narrow.price == pytest.approx((result.params.n_free + 1) / 4 * np.log(440))
     # Rows that happen to lie in line are not.
     lucky = fit(wide[:60], 4, n_init="auto")
     assert lucky.account.set_aside and all(o.faults or o.price > 0 for o in lucky.account.set_aside)

@@ -193,7 +193,8 @@ class Account:
         parts = [f"{best.n_starts} of {finished} starts ended at {best.loglik:.2f}"]
         parts += [f"{o.n_starts} at {o.loglik:.2f}" for o in others[:_NAMED]]
         if len(others) > _NAMED:
-            parts.append(f"{sum(o.n_starts for o in others[_NAMED:])} at {len(others) - _NAMED} others, no higher")
+            n = len(others) - _NAMED
+            parts.append(f"{sum(o.n_starts for o in others[_NAMED:])} at {n} other{'s' * (n != 1)}, no higher")
         dropped = sum(start.status is Status.DROPPED for start in self.starts)
         if dropped:
             parts.append(f"{dropped} fell behind and were dropped")

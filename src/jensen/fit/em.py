@@ -244,6 +244,7 @@ def _draws(
         for name, mask in constraints.fixed.items():
             values[name] = np.where(mask, first[name], values[name])
         constrained: Parameters = model.parameters(**values)
+        constrained.check()
         return constrained
 
     return draw

@@ -55,6 +55,7 @@ class _Place:
     escapes: int = 0
     rounds: int = 0
     tried: bool = False
+    way: _Place | None = None  # where escapes from here led
 
     @property
     def standing(self) -> tuple[bool, float]:
@@ -196,7 +197,9 @@ class _Search:
 
     def _climb_out(self, place: _Place, drawn: bool = False) -> _Place:
         """The place where escapes lead, one after another, until none of a batch leads higher; or this one."""
-        # What has been tried from a place by plan is not tried again.
+        # What has been tried from a place by plan is not tried again: where it led is known.
+        while place.way is not None and not drawn:
+            place = place.way
         while (drawn or not place.tried) and self.passes <= self.plan.max_passes:
             here, verdict, moved = place.run, place.verdict, False
             while self.passes <= self.plan.max_passes:
@@ -209,8 +212,11 @@ class _Search:
                 break
             finished = self._map(self.land.finish, [here.params])[0]
             self.passes += finished.passes
-            place = self._place(finished)
-            place.escapes += 1
+            reached = self._place(finished)
+            reached.escapes += 1
+            if reached.standing > place.standing:
+                place.way = reached
+            place = reached
         return place
 
     def _escape(self, origin: Run[Any], against: Verdict, drawn: bool) -> tuple[Run[Any], Verdict] | None:
@@ -270,7 +276,8 @@ class _Search:
         """The place where a run ended, known or new."""
         for place in self.places:
             if self._same(run, place.run):
-                if run.objective > place.run.objective and run.status.is_converged:
+                # By a hair it stays as it is, and its components in their order.
+                if run.objective > place.run.objective + _LEVEL * self.land.slack and run.status.is_converged:
                     place.run = run
                 return place
         place = _Place(run, self.land.judge(run))

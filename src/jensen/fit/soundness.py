@@ -25,9 +25,8 @@ def verdict(model: Mixture, run: Run[Any], columns: AnyArray, degenerate: Degene
     """Faults of a run's end, its narrow components, and what these must bring to be believed.
 
     A component far narrower than the others gains by every row that happens to lie in it, and among many places for
-    it one is always lucky (McLachlan & Peel 2000, section 3.10). Its price is the number of its free parameters times
-    the logarithm of the number of rows, twice that of BIC, for its place is chosen: a narrow group that is really
-    there brings many times that.
+    it one is always lucky (McLachlan & Peel 2000, section 3.10). Its price is what BIC asks for its free parameters,
+    half their number times the logarithm of the number of rows: a narrow group that is really there brings more.
 
     Parameters
     ----------
@@ -62,4 +61,4 @@ def verdict(model: Mixture, run: Run[Any], columns: AnyArray, degenerate: Degene
         for k, ratio in narrow
     )
     size = (run.params.n_free + 1) / family.n_components
-    return Verdict((), told, float(len(narrow) * size * np.log(weight)))
+    return Verdict((), told, float(len(narrow) * 0.5 * size * np.log(weight)))
