@@ -266,3 +266,10 @@ def test_observers_are_told_of_every_start():
     fit = jensen.em(Cauchy(), SPREAD, far_away, seed=0, observers=[told.append])
     assert sum(info.iteration == 0 for info in told) >= len(fit.starts)
     assert quiet(Cauchy(), SPREAD, far_away, n_init=4, seed=0, observers=[told.append]).account is None
+
+
+@pytest.mark.parametrize("bad", ["many", 0, True, 2.5])
+def test_a_wrong_number_of_starts_is_refused_whatever_the_start(bad):
+    start = {"pi": 0.4, "p": 0.5, "q": 0.6}
+    with pytest.raises(InputError, match="n_init"):
+        jensen.em(jensen.models.ThreeCoins(), [1, 0, 1], start, n_init=bad)

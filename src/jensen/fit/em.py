@@ -120,6 +120,8 @@ def em(
     model, source = with_labels(model, source, labels)
     checked = Checked(model)
     seed = fresh_seed() if seed is None else _checked_seed(seed)
+    if n_init != "auto" and (isinstance(n_init, bool) or not (isinstance(n_init, int | np.integer) and n_init >= 1)):
+        raise InputError(f"n_init must be 'auto' or an integer of at least 1, got {n_init!r}")
     searched = callable(start) and n_init == "auto"
     given = _drawn(start, n_init, seed) if callable(start) else start if _are_several(start) else [start]
     starts = [checked.start(one) for one in given]
@@ -225,8 +227,6 @@ def _checked_seed(seed: Any) -> int:
 
 def _drawn(start: Callable[..., Any], n_init: Any, seed: int) -> list[Any]:
     """So many starts from a function; the first, where they are searched."""
-    if n_init != "auto" and (isinstance(n_init, bool) or not (isinstance(n_init, int | np.integer) and n_init >= 1)):
-        raise InputError(f"n_init must be 'auto' or an integer of at least 1, got {n_init!r}")
     return [start(stream(seed, "start", i)) for i in range(1 if n_init == "auto" else int(n_init))]
 
 
