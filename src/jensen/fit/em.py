@@ -25,7 +25,7 @@ from jensen.fit.model_search import ModelLandscape
 from jensen.fit.record import EndOfStart, Fit
 from jensen.fit.search import search
 from jensen.numerics.streams import fresh_seed, stream
-from jensen.solve.loop import Limits, run
+from jensen.solve.loop import Limits, continued, run
 from jensen.solve.stopping import AitkenRule, AtRest
 from jensen.solve.tracing import TracedSolver
 from jensen.solve.variants import Variant
@@ -176,14 +176,7 @@ def em(
         raise failure if isinstance(failure, NumericalFailure) else NumericalFailure(str(failure)) from failure
     best, origin, climber = max(ended, key=lambda one: (one[0].status is not Status.DEGENERATE, one[0].objective))
     if account is not None:
-        tried, taken = (a + b for a, b in zip(found.extrapolations, best.extrapolations, strict=True))
-        best = replace(
-            best,
-            n_iter=found.n_iter + best.n_iter,
-            passes=found.passes + best.passes,
-            trace=(*found.trace[:-1], *best.trace),
-            extrapolations=(tried, taken),
-        )
+        best = continued(found, best)
     fault = checked.outside(best.params)
     if fault is not None:
         raise ContractError(f"{checked.name}.maximize returned {fault}")

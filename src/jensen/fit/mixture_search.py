@@ -27,7 +27,7 @@ from jensen.fit.summary import DataSummary
 from jensen.models.mixture import Mixture
 from jensen.numerics.order import draw_distinct
 from jensen.numerics.streams import stream
-from jensen.solve.loop import Limits, run
+from jensen.solve.loop import Limits, continued, run
 from jensen.solve.stopping import AitkenRule
 from jensen.solve.variants import Accelerate, Plain
 
@@ -264,18 +264,8 @@ def search_mixture(
         ended = finish(best.params, best.n_iter if joined else 0) if not interrupted else None
     if ended is None:
         return replace(_evaluated(model, source, best), status=Status.INTERRUPTED), account
-    if joined:
-        # One run: the search's, and the steps on all the rows, which are the same rows in another order.
-        trace = (*best.trace[:-1], *ended.trace)
-        tried, taken = (a + b for a, b in zip(best.extrapolations, ended.extrapolations, strict=True))
-        ended = replace(
-            ended,
-            n_iter=best.n_iter + ended.n_iter,
-            passes=best.passes + ended.passes,
-            trace=trace,
-            extrapolations=(tried, taken),
-        )
-    return ended, account
+    # One run: the search's, and the steps on all the rows, which are the same rows in another order.
+    return continued(best, ended) if joined else ended, account
 
 
 def _table(source: ArraySource, data: DataSummary, model: Mixture, seed: int) -> tuple[DataSummary, bool]:

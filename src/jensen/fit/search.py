@@ -22,6 +22,7 @@ from jensen.core.status import Status
 from jensen.errors import NumericalFailure
 from jensen.fit.account import Account, Ending, Move, Optimum, StartRecord
 from jensen.fit.landscape import Landscape, Plan, Together, Verdict
+from jensen.solve.loop import continued
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -159,7 +160,7 @@ class _Search:
             alive = self._further(self._better(alive, max(1, len(alive) // 2)), _MIDDLE)
             alive = self._better(alive, _FINISHED)
             ends = zip(alive, self._finish(alive), strict=True)
-            alive = [(i, kind, self._added(run, more)) for (i, kind, run), more in ends]
+            alive = [(i, kind, continued(run, more)) for (i, kind, run), more in ends]
         seconds = (time.perf_counter() - began) / max(len(indices), 1)
         found = list[_Place]()
         for index, kind, run in alive:
@@ -186,7 +187,7 @@ class _Search:
     def _further(self, alive: list[_Begun], n_iter: int) -> list[_Begun]:
         runs = self._map(lambda one: self.land.climb(one[2].params, n_iter, one[2].n_iter), alive)
         self.passes += sum(run.passes for run in runs)
-        return [(i, kind, self._added(run, more)) for (i, kind, run), more in zip(alive, runs, strict=True)]
+        return [(i, kind, continued(run, more)) for (i, kind, run), more in zip(alive, runs, strict=True)]
 
     def _finish(self, alive: list[_Begun]) -> list[Run[Any]]:
         runs = self._map(lambda one: self.land.finish(one[2].params, one[0], one[2].n_iter), alive)
@@ -296,8 +297,7 @@ class _Search:
         if not self.places:
             return False
         best = self._best()
-        finished = [r for r in self.records if r.index in self.ends]
-        unanimous = len(finished) >= _UNANIMOUS and best.starts == len(finished)
+        unanimous = best.starts == len(self.ends) >= _UNANIMOUS
         return unanimous or best.run is self.plain or best.rounds >= self.plan.agreeing + (best.rounds < self.rounds)
 
     def _map(self, function: Callable[[T], U], items: Sequence[T]) -> list[U]:
@@ -310,12 +310,6 @@ class _Search:
     def _look_at_the_clock(self) -> None:
         if self.places and time.perf_counter() > self.plan.deadline:
             raise _OutOfTime
-
-    @staticmethod
-    def _added(before: Run[Any], after: Run[Any]) -> Run[Any]:
-        """A run that was taken up again, as one."""
-        n_iter, passes, trace = before.n_iter + after.n_iter, before.passes + after.passes, before.trace[:-1]
-        return replace(after, n_iter=n_iter, passes=passes, trace=(*trace, *after.trace))
 
     def _account(self, ending: Ending) -> Account:
         ranked = sorted(self.places, key=lambda place: place.standing, reverse=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event
 from typing import Any
 
@@ -166,4 +166,16 @@ def run(
         seconds=time.perf_counter() - began,
         detail=detail,
         extrapolations=solver.extrapolations(state) if hasattr(solver, "extrapolations") else (0, 0),
+    )
+
+
+def continued(before: Run[Any], after: Run[Any]) -> Run[Any]:
+    """Two runs as one, of which the second began where the first had ended."""
+    tried, accepted = (a + b for a, b in zip(before.extrapolations, after.extrapolations, strict=True))
+    return replace(
+        after,
+        n_iter=before.n_iter + after.n_iter,
+        passes=before.passes + after.passes,
+        trace=(*before.trace[:-1], *after.trace),
+        extrapolations=(tried, accepted),
     )
