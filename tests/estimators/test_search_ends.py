@@ -12,6 +12,7 @@ import jensen
 import jensen.fit.mixture_search as module
 from jensen import GaussianMixture, JensenWarning
 from jensen.core.status import Status
+from jensen.fit import mixture
 from jensen.fit.landscape import Plan
 
 IRIS = np.asarray(jensen.datasets.load("iris").data)
@@ -59,7 +60,8 @@ def assert_usable(model, x):
 def test_an_interrupt_leaves_the_best_so_far(place, x, n_threads, threads, monkeypatch):
     threads(n_threads)
     # In the second round of starts, in the first escapes, or where the first end is judged.
-    monkeypatch.setattr(module, place, interrupts(getattr(module, place), 20 if place == "draw_start" else 1))
+    room = mixture if place == "draw_start" else module
+    monkeypatch.setattr(room, place, interrupts(getattr(room, place), 20 if place == "draw_start" else 1))
     monkeypatch.setattr("jensen.fit.search._UNANIMOUS", 10_000)
     if place == "draw_start":
         monkeypatch.setattr(module, "gaussian_escapes", lambda *args, **settings: [])

@@ -17,7 +17,7 @@ from jensen.data.pool import single_threaded_blas
 from jensen.errors import InputError
 from jensen.families.gaussian import Gaussian
 from jensen.fit.account import Account
-from jensen.fit.mixture_search import KINDS, maker, search_mixture
+from jensen.fit.mixture_search import KINDS, search_mixture
 from jensen.fit.restarts import EndObserver, StartObserver, run_starts, with_memory
 from jensen.fit.result import MixtureFit, full_covariances
 from jensen.fit.soundness import Degenerate, verdict
@@ -161,9 +161,10 @@ def _fit(
             last = rule()
             return run(Plain(accelerate).solver(model, last), with_memory(model, source), start, last, left)
 
+        make = _makers(model, source, data, settings, seed)
         best, account = search_mixture(
-            model, source, data, seed, _makers(model, source, settings, seed), finish, settings.accelerate, limits,
-            settings.degenerate, isinstance(settings.tol, str), observer, on_end,
+            model, source, data, seed, make, finish, settings.accelerate, limits, settings.degenerate,
+            isinstance(settings.tol, str), observer, on_end,
         )  # fmt: skip
         records = account.starts
     else:
@@ -236,22 +237,31 @@ def _searches(settings: MixtureSettings, max_iter: int) -> bool:
 
 
 def _makers(
-    model: Mixture, source: ArraySource, settings: MixtureSettings, seed: int
+    model: Mixture, source: ArraySource, data: DataSummary, settings: MixtureSettings, seed: int
 ) -> Callable[[DataSummary], Callable[[int], tuple[str, Parameters]]]:
-    """From a table of rows, how start number i is made."""
+    """From the table of a search, how start number i is made; a user's function sees all the rows."""
     init = settings.init
-    if isinstance(init, str):
-        return maker(model, seed, KINDS if init == "auto" else (init,))
+    kinds = KINDS if isinstance(init, str) and init == "auto" else (init,)
 
-    def own(_: DataSummary) -> Callable[[int], tuple[str, Parameters]]:
+    def on(table: DataSummary) -> Callable[[int], tuple[str, Parameters]]:
         def make(index: int) -> tuple[str, Parameters]:
-            drawn = init(source.x, model.n_components, stream(seed, "start", index))  # type: ignore[operator]
-            data = summarise(source, seed)
-            return "callable", from_given(model, data, with_user_start(source, drawn, model.n_components))
+            kind = kinds[index % len(kinds)]
+            rng = stream(seed, "start", index)
+            if isinstance(kind, str):
+                return kind, _drawn(kind, model, source, table, rng)
+            return "callable", _drawn(kind, model, source, data, rng)
 
         return make
 
-    return own
+    return on
+
+
+def _drawn(init: Any, model: Mixture, source: ArraySource, data: DataSummary, rng: np.random.Generator) -> Parameters:
+    """A start of a kind, by a user's function, or from a user's labels or responsibilities."""
+    if isinstance(init, str):
+        return draw_start(init, model, data, rng)  # type: ignore[arg-type]
+    own = init(source.x, model.n_components, rng) if callable(init) else init
+    return from_given(model, data, with_user_start(source, own, model.n_components))
 
 
 def _starts(
@@ -269,13 +279,7 @@ def _starts(
     init = "kmeans" if isinstance(settings.init, str) and settings.init == "auto" else settings.init
 
     def make(index: int) -> Parameters:
-        rng = stream(seed, "start", index)
-        if isinstance(init, str):
-            drawn = draw_start(init, model, data, rng)
-        else:
-            own = init(source.x, model.n_components, rng) if callable(init) else init
-            drawn = from_given(model, data, with_user_start(source, own, model.n_components))
-        return drawn.replace(**given)
+        return _drawn(init, model, source, data, stream(seed, "start", index)).replace(**given)
 
     if isinstance(init, str):
         kind: str = init

@@ -22,7 +22,7 @@ from jensen.fit.escapes import gaussian_escapes
 from jensen.fit.landscape import Plan, Together, Verdict, serially
 from jensen.fit.search import search
 from jensen.fit.soundness import Degenerate, verdict
-from jensen.fit.starts import StartKind, draw_start
+from jensen.fit.starts import StartKind
 from jensen.fit.summary import DataSummary
 from jensen.models.mixture import Mixture
 from jensen.numerics.order import draw_distinct
@@ -313,23 +313,3 @@ def _evaluated(model: Mixture, source: ArraySource, best: Run[Any]) -> Run[Any]:
     statistics = source.fold(model.expect, best.params)
     objective = model.objective(best.params, statistics)
     return replace(best, statistics=statistics, objective=objective, trace=(*best.trace[:-1], objective))
-
-
-def kind_of(index: int, kinds: Sequence[StartKind] = KINDS) -> StartKind:
-    """The kind of start number `index`."""
-    return kinds[index % len(kinds)]
-
-
-def maker(
-    model: Mixture, seed: int, kinds: Sequence[StartKind]
-) -> Callable[[DataSummary], Callable[[int], tuple[str, Parameters]]]:
-    """A function of a table that gives the function which draws start number i, of the kinds in turn."""
-
-    def on(table: DataSummary) -> Callable[[int], tuple[str, Parameters]]:
-        def make(index: int) -> tuple[str, Parameters]:
-            kind = kind_of(index, kinds)
-            return kind, draw_start(kind, model, table, stream(seed, "start", index))
-
-        return make
-
-    return on
