@@ -85,7 +85,7 @@ def test_the_signal_itself_ends_a_search(monkeypatch):
     assert_usable(model, IRIS)
 
 
-@pytest.mark.parametrize("where", ["jensen.fit.escapes", "jensen.fit.mixture_search"])
+@pytest.mark.parametrize("where", ["jensen.fit.escapes", "jensen.fit.climbing"])
 def test_an_interrupt_in_a_run_is_not_swallowed(where, threads, monkeypatch):
     # A loop that is interrupted ends with a status: whoever calls it must look.
     threads(1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from threading import Event
 from typing import Any
 
@@ -18,6 +19,7 @@ from jensen.data.pool import map_ordered, single_threaded_blas, threads
 from jensen.errors import NumericalFailure
 from jensen.families.gaussian import Gaussian
 from jensen.fit.account import SAME_OPTIMUM, Account, StartRecord
+from jensen.fit.climbing import RECENT, Climbing, matched
 from jensen.fit.escapes import gaussian_escapes
 from jensen.fit.landscape import Plan, Together, Verdict, serially
 from jensen.fit.search import search
@@ -53,13 +55,12 @@ _MAX_ITER = 2_000
 _FINALISTS, _FINAL_STEPS = 3, 4
 # Batches times rows times components below which threads cost more than they gain.
 _WORTH_A_THREAD = 50_000
-_RECENT = 64
 # Matched means, in standard deviations, and weights of one optimum are as near as this.
 _NEAR = 0.2
 
 
 @dataclass(eq=False)
-class MixtureLandscape:
+class MixtureLandscape(Climbing):
     """A Gaussian mixture on the rows of a search; see `jensen.fit.landscape.Landscape`.
 
     Attributes
@@ -103,8 +104,9 @@ class MixtureLandscape:
     tolerance: float
     slack: float
     observer: Callable[[int, Info], None] | None = None
-    recent: deque[Run[Any]] = field(default_factory=lambda: deque(maxlen=_RECENT))
+    recent: deque[Run[Any]] = field(default_factory=lambda: deque(maxlen=RECENT))
     interrupted: bool = False
+    source: ArraySource = field(init=False)
 
     def __post_init__(self) -> None:
         weight = None if (self.data.weight == 1.0).all() else self.data.weight
@@ -119,28 +121,14 @@ class MixtureLandscape:
         """The kind of a start, and its parameters."""
         return self.make(index)
 
-    def climb(self, start: Parameters, n_iter: int, before: int = 0) -> Run[Any]:
-        """So many plain steps."""
-        return self._run(start, "off", min(n_iter, self.limits.max_iter - before))
+    @property
+    def variant(self) -> Plain:
+        """How runs climb to an optimum."""
+        return Plain(self.accelerate)
 
-    def finish(self, start: Parameters, index: int | None = None, before: int = 0) -> Run[Any]:
-        """Up to an optimum."""
-        told = None if self.observer is None or index is None else lambda info: self.observer(index, info)  # type: ignore[misc]
-        return self._run(start, self.accelerate, self.limits.max_iter - before, told)
-
-    def _run(
-        self, start: Parameters, accelerate: Accelerate, n_iter: int, told: Callable[[Info], None] | None = None
-    ) -> Run[Any]:
-        # Of a batch that was interrupted no further run is begun.
-        if self.interrupted:
-            raise KeyboardInterrupt
-        rule = AitkenRule(self.source.weight, tol=self.tolerance)
-        limits = replace(self.limits, max_iter=max(n_iter, 0))
-        ended = run(Plain(accelerate).solver(self.model, rule), self.source, start, rule, limits, told)
-        self.recent.append(ended)
-        if ended.status is Status.INTERRUPTED:
-            self.interrupted = True
-        return ended
+    def told(self, index: int) -> Callable[[Info], None] | None:
+        """The observer, of one start."""
+        return None if self.observer is None else partial(self.observer, index)
 
     def escapes(self, run: Run[Any], number: int, drawn: bool) -> Sequence[tuple[str, Parameters]] | None:
         """Moves that may lead higher."""
@@ -161,9 +149,7 @@ class MixtureLandscape:
         scale = np.where(self.data.scale > 0, self.data.scale, 1.0)
         left = np.column_stack([one["means"] / scale, one["weights"]])
         right = np.column_stack([other["means"] / scale, other["weights"]])
-        distances = np.abs(left[:, None, :] - right[None, :, :]).max(axis=2)
-        nearest = distances.argmin(axis=1)
-        return len(set(nearest.tolist())) == len(nearest) and bool(distances.min(axis=1).max() < _NEAR)
+        return matched(left, right, _NEAR)
 
 
 def search_mixture(

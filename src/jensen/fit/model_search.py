@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,19 +12,16 @@ import numpy as np
 from jensen.core.block import Array, Block
 from jensen.core.contracts import Info, Run
 from jensen.core.parameters import Parameters
-from jensen.core.status import Status
-from jensen.errors import NumericalFailure
 from jensen.fit.account import SAME_OPTIMUM
+from jensen.fit.climbing import RECENT, Climbing, faults_of, matched
 from jensen.fit.landscape import Verdict
 from jensen.numerics.logspace import normalise_logs
 from jensen.numerics.streams import stream
-from jensen.solve.loop import Limits, run
-from jensen.solve.stopping import AitkenRule
-from jensen.solve.variants import Plain, Variant
+from jensen.solve.loop import Limits
+from jensen.solve.variants import Variant
 
-# Nats still to come at which a run of the search ends, and steps at most.
+# Nats still to come at which a run of the search ends.
 _TOLERANCE = 1e-4
-_RECENT = 64
 # Components that are drawn anew in a batch of escapes, and the share of rows that they take.
 _REDRAWN, _TAKEN = 6, (0.05, 0.5)
 # Parameters of one optimum agree to this, in units of the larger of 1 and their size.
@@ -32,7 +29,7 @@ _NEAR = 0.05
 
 
 @dataclass(eq=False)
-class ModelLandscape:
+class ModelLandscape(Climbing):
     """Any model on its data; see `jensen.fit.landscape.Landscape`.
 
     A model may declare ``escapes(params, source, rng) -> [(kind, Parameters), ...]``. Without that, a component of one
@@ -58,6 +55,8 @@ class ModelLandscape:
         The last runs.
     interrupted : bool
         Whether one of them was interrupted.
+    tolerance : float
+        Nats still to come at which a run ends.
     slack : float
         Nats by which optima differ.
     """
@@ -69,8 +68,9 @@ class ModelLandscape:
     seed: int
     limits: Limits
     observer: Callable[[Info], None] | None = None
-    recent: deque[Run[Any]] = field(default_factory=lambda: deque(maxlen=_RECENT))
+    recent: deque[Run[Any]] = field(default_factory=lambda: deque(maxlen=RECENT))
     interrupted: bool = False
+    tolerance: float = _TOLERANCE
     slack: float = SAME_OPTIMUM
 
     @property
@@ -82,29 +82,9 @@ class ModelLandscape:
         """The start that the user's function draws."""
         return "drawn", self.draws(index)
 
-    def climb(self, start: Parameters, n_iter: int, before: int = 0) -> Run[Any]:
-        """So many plain steps."""
-        return self._run(Plain("off"), start, min(n_iter, self.limits.max_iter - before), None)
-
-    def finish(self, start: Parameters, index: int | None = None, before: int = 0) -> Run[Any]:
-        """Up to an optimum."""
-        told = self.observer if index is not None else None
-        return self._run(self.variant, start, self.limits.max_iter - before, told)
-
-    def _run(self, variant: Variant, start: Parameters, n_iter: int, told: Callable[[Info], None] | None) -> Run[Any]:
-        # Of a batch that was interrupted no further run is begun.
-        if self.interrupted:
-            raise KeyboardInterrupt
-        rule = AitkenRule(self.source.weight, tol=_TOLERANCE)
-        limits = replace(self.limits, max_iter=max(n_iter, 0))
-        try:
-            ended = run(variant.solver(self.model, rule), variant.source(self.source), start, rule, limits, told)
-        except (FloatingPointError, np.linalg.LinAlgError) as error:
-            raise NumericalFailure(str(error)) from error
-        self.recent.append(ended)
-        if ended.status is Status.INTERRUPTED:
-            self.interrupted = True
-        return ended
+    def told(self, index: int) -> Callable[[Info], None] | None:
+        """The observer, of every start."""
+        return self.observer
 
     def escapes(self, run: Run[Any], number: int, drawn: bool) -> Sequence[tuple[str, Parameters]] | None:
         """The model's own, or components drawn anew."""
@@ -125,9 +105,7 @@ class ModelLandscape:
 
     def judge(self, run: Run[Any]) -> Verdict:
         """The model's faults, if it declares them."""
-        faults = getattr(self.model, "faults", None)
-        degenerate = (run.detail or run.status.message,) if run.status is Status.DEGENERATE else ()
-        return Verdict((*degenerate, *(tuple(faults(run.params, run.statistics)) if callable(faults) else ())))
+        return Verdict(faults_of(self.model, run))
 
     def loglik(self, run: Run[Any]) -> float:
         """The objective: what else a model has is not known here."""
@@ -141,9 +119,7 @@ class ModelLandscape:
         left, right = by(one), by(other)
         flat = [np.column_stack([np.reshape(v, (len(v), -1)) for v in values.values()]) for values in (left, right)]
         size = np.maximum(1.0, np.abs(flat[0]).max(axis=0))
-        distances = np.abs((flat[0][:, None, :] - flat[1][None, :, :]) / size).max(axis=2)
-        nearest = distances.argmin(axis=1)
-        return len(set(nearest.tolist())) == len(nearest) and bool(distances.min(axis=1).max() < _NEAR)
+        return matched(flat[0] / size, flat[1] / size, _NEAR)
 
 
 def _far(one: Any, other: Any) -> float:

@@ -8,9 +8,9 @@ import numpy as np
 
 from jensen.core.block import AnyArray
 from jensen.core.contracts import Run
-from jensen.core.status import Status
 from jensen.families.gaussian import Gaussian
 from jensen.families.moves import narrow_components
+from jensen.fit.climbing import faults_of
 from jensen.fit.landscape import Verdict
 from jensen.models.mixture import Mixture
 
@@ -47,9 +47,7 @@ def verdict(model: Mixture, run: Run[Any], columns: AnyArray, degenerate: Degene
     if degenerate == "allow":
         return Verdict()
     family: Gaussian = model.family  # type: ignore[assignment]
-    faults = model.faults(run.params, run.statistics)
-    if run.status is Status.DEGENERATE:
-        faults = (run.detail or run.status.message, *faults)
+    faults = faults_of(model, run)
     if faults:
         return Verdict(faults)
     narrow = narrow_components(family.shape, run.params, columns, _NARROW)

@@ -1,0 +1,94 @@
+"""What landscapes of mixtures and of other models have in common: runs that note how they ended, and matched optima."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from jensen.core.block import Array
+from jensen.core.contracts import Info, Run
+from jensen.core.parameters import Parameters
+from jensen.core.status import Status
+from jensen.errors import NumericalFailure
+from jensen.solve.loop import Limits, run
+from jensen.solve.stopping import AitkenRule
+from jensen.solve.variants import Plain, Variant
+
+# Runs that are remembered, for what an interrupt leaves of a batch.
+RECENT = 64
+
+
+class Climbing:
+    """A landscape's runs.
+
+    Attributes
+    ----------
+    model : object
+        What is fitted.
+    source : Source
+        The rows of the search.
+    variant : Variant
+        How runs climb to an optimum; short runs are plain EM.
+    limits : Limits
+        Of every run.
+    tolerance : float
+        Nats still to come at which a run ends.
+    recent : deque of Run
+        The last runs.
+    interrupted : bool
+        Whether one of them was interrupted.
+    """
+
+    model: Any
+    source: Any
+    variant: Any
+    limits: Limits
+    tolerance: float
+    recent: deque[Run[Any]]
+    interrupted: bool
+
+    def climb(self, start: Parameters, n_iter: int, before: int = 0) -> Run[Any]:
+        """So many plain steps."""
+        return self._run(Plain("off"), start, min(n_iter, self.limits.max_iter - before), None)
+
+    def finish(self, start: Parameters, index: int | None = None, before: int = 0) -> Run[Any]:
+        """Up to an optimum."""
+        told = None if index is None else self.told(index)
+        return self._run(self.variant, start, self.limits.max_iter - before, told)
+
+    def told(self, index: int) -> Callable[[Info], None] | None:
+        """Who is told of the points of start number `index`."""
+        raise NotImplementedError
+
+    def _run(self, variant: Variant, start: Parameters, n_iter: int, told: Callable[[Info], None] | None) -> Run[Any]:
+        # Of a batch that was interrupted no further run is begun.
+        if self.interrupted:
+            raise KeyboardInterrupt
+        rule = AitkenRule(self.source.weight, tol=self.tolerance)
+        limits = replace(self.limits, max_iter=max(n_iter, 0))
+        try:
+            ended = run(variant.solver(self.model, rule), variant.source(self.source), start, rule, limits, told)
+        except (FloatingPointError, np.linalg.LinAlgError) as error:
+            raise NumericalFailure(str(error)) from error
+        self.recent.append(ended)
+        if ended.status is Status.INTERRUPTED:
+            self.interrupted = True
+        return ended
+
+
+def matched(left: Array, right: Array, near: float) -> bool:
+    """Whether rows (K, m) of one array match those of another in some order, no number further away than `near`."""
+    distances = np.abs(left[:, None, :] - right[None, :, :]).max(axis=2)
+    nearest = distances.argmin(axis=1)
+    return len(set(nearest.tolist())) == len(nearest) and bool(distances.min(axis=1).max() < near)
+
+
+def faults_of(model: Any, run: Run[Any]) -> tuple[str, ...]:
+    """Why a run's end is degenerate: it could not go on, or the model finds faults, if it declares them."""
+    ended = (run.detail or run.status.message,) if run.status is Status.DEGENERATE else ()
+    faults = getattr(model, "faults", None)
+    return (*ended, *(faults(run.params, run.statistics) if callable(faults) else ()))
