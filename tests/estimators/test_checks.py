@@ -3,10 +3,10 @@
 from itertools import product
 
 import pytest
+from mixtures import SHAPES
 from sklearn.utils.estimator_checks import check_estimator
 
 from jensen import GaussianMixture
-from jensen.families.gaussian import SHAPES
 from jensen.fit.starts import START_KINDS
 
 # The checks bring data on which no such mixture is sound: fewer rows than columns, more components than groups.

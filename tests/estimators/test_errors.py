@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from mixtures import SHAPES
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 import jensen
 from jensen import GaussianMixture
-from jensen.families.gaussian import SHAPES, Gaussian
+from jensen.families.gaussian import Gaussian
 from jensen.models.mixture import Mixture
 
 FAITHFUL = np.asarray(jensen.datasets.load("faithful").data)

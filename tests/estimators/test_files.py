@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from mixtures import SHAPES
 from sklearn.exceptions import NotFittedError
 
 import jensen
 from jensen import GaussianMixture, JensenError
-from jensen.families.gaussian import SHAPES
 from jensen.store import ModelRecord, read_model, write_model
 
 X = pd.DataFrame(jensen.datasets.load("faithful").data, columns=["eruptions", "waiting"])

@@ -11,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import sklearn.mixture
+from mixtures import SHAPES
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV
@@ -19,7 +20,6 @@ import jensen
 from jensen import GaussianMixture, JensenWarning
 from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
-from jensen.families.gaussian import SHAPES
 from jensen.fit.starts import START_KINDS
 
 FAITHFUL = np.asarray(jensen.datasets.load("faithful").data)

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
+from mixtures import SHAPES
 
 import jensen
 from jensen import GaussianMixture, JensenError
-from jensen.families.gaussian import SHAPES
 
 X = np.asarray(jensen.datasets.load("faithful").data)
 N, D = X.shape
@@ -18,7 +18,7 @@ N, D = X.shape
     [
         ("n_components", 0, r"n_components.* in the range \[1, inf\). Got 0"),
         ("n_components", 1.5, "n_components.* an int"),
-        ("covariance_type", "VVE", "covariance_type.*'full'.*Got 'VVE'"),
+        ("covariance_type", "VVF", "covariance_type.*'full'.*Got 'VVF'"),
         ("tol", -1.0, "tol.*Got -1.0"),
         ("tol", "small", "tol.*'auto'.*Got 'small'"),
         ("reg_covar", -1e-6, "reg_covar"),

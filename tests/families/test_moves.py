@@ -6,6 +6,7 @@ from mixtures import SHAPES, mixture, table
 from scipy.stats import multivariate_normal
 
 from jensen.data.arrays import ArraySource
+from jensen.families.gaussian import Gaussian
 from jensen.families.moves import (
     components_of,
     heated,
@@ -110,7 +111,7 @@ def test_to_merge_components_that_coincide_costs_nothing(shape):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_components_that_are_put_back_are_the_same(shape):
     params = lopsided(shape)
-    again = with_components(shape, params, *components_of(shape, params))
+    again = with_components(Gaussian(K, D, shape), params, *components_of(shape, params))
     for name, value in params.values.items():
         np.testing.assert_allclose(again[name], value, rtol=1e-12, err_msg=name)
     weights, means, covariances = components_of(shape, params)
@@ -124,7 +125,7 @@ def test_weights_are_normalised_and_tied_covariances_averaged_by_weight():
     weights, means, covariances = components_of("tied", params)
     weights = np.array([1.0, 3.0, 0.0, 0.0])
     covariances[1] *= 2.0
-    found = with_components("tied", params, weights, means, covariances)
+    found = with_components(Gaussian(K, D, "tied"), params, weights, means, covariances)
     np.testing.assert_allclose(found["weights"], [0.25, 0.75, 0.0, 0.0])
     np.testing.assert_allclose(found["covariances"], 1.75 * params["covariances"], rtol=1e-12)
 

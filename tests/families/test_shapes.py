@@ -224,9 +224,9 @@ def test_which_contains_which():
 def test_names():
     assert ALIASES == {"full": "VVV", "tied": "EEE", "diag": "VVI", "spherical": "VII"}
     assert covariance_shape("E", 1).name == "EII" and covariance_shape("V", 1).name == "VII"
-    with pytest.raises(InputError, match="EVF.* is none of EII, VII"):
+    with pytest.raises(InputError, match="or of mclust's EII, VII.*got 'EVF'"):
         covariance_shape("EVF")
-    with pytest.raises(InputError, match="for one feature and there are 2"):
+    with pytest.raises(InputError, match="for one column and there are 2"):
         maximize_shape("V", *problem(0, 2, 2))
 
 
@@ -260,7 +260,7 @@ def test_a_ridge_on_the_scatter_is_that_of_the_gaussian_family(alias):
     ridge = np.array([0.1, 2.0, 0.5])
     diagonals = np.diagonal(scatter, axis1=1, axis2=2)
     layout = {"full": scatter, "tied": scatter.sum(axis=0), "diag": diagonals, "spherical": diagonals.sum(axis=1)}
-    theirs = covariances_about(alias, counts, layout[alias], ridge, layout[alias])
+    theirs = covariances_about(covariance_shape(alias), counts, layout[alias], ridge, layout[alias])
     if alias == "spherical":
         theirs = theirs[:, None] * np.ones(3)
     if alias in ("diag", "spherical"):

@@ -5,13 +5,13 @@ import pytest
 from examples import example
 from hypothesis import given
 from hypothesis import strategies as st
-from mixtures import table
+from mixtures import SHAPES, table
 from scipy.linalg import block_diag
 
 import jensen
 from jensen.core.model import Checked
 from jensen.errors import ContractError, InputError
-from jensen.families.gaussian import SHAPES, Gaussian
+from jensen.families.gaussian import Gaussian
 from jensen.infer.local import MOST_EXACT, ByObjective, Exact, way_for
 from jensen.infer.polish import to_rest
 from jensen.models.mixture import Mixture

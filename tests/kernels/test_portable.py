@@ -7,7 +7,8 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
 from jensen.core.block import Block
-from jensen.families.gaussian import Gaussian, whiten
+from jensen.families.gaussian import Gaussian
+from jensen.families.whitening import whiten
 from jensen.kernels import portable
 from jensen.models.mixture import Mixture
 

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+from mixtures import SHAPES
 from scipy.linalg import block_diag
 
 import jensen
 from jensen.core.block import Block
 from jensen.core.information import Information, entry_names, told_entries
-from jensen.families.gaussian import SHAPES, Gaussian
+from jensen.families.gaussian import Gaussian
 from jensen.infer.differences import first_derivative
 from jensen.models.louis import louis
 from jensen.models.mixture import Mixture, _log_weights

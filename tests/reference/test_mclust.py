@@ -3,14 +3,18 @@
 import numpy as np
 import pytest
 from mixtures import fit, fixed_em, mixture, start_from
-from references import SHAPE_OF, data, in_shape, labels, read_csv, read_json
+from references import data, in_shape, labels, read_csv, read_json
 
 from jensen.data.arrays import ArraySource
 
-ROWS = [row for row in read_csv("mclust_fixed_start.csv") if row["model"] in SHAPE_OF]
-WEIGHTED = [row for row in read_csv("mclust_weighted_faithful.csv") if row["model"] in SHAPE_OF]
+ROWS = read_csv("mclust_fixed_start.csv")
+WEIGHTED = read_csv("mclust_weighted_faithful.csv")
+EQUAL = read_csv("mclust_equalpro_faithful_G2.csv")
+BEST_VVE = read_csv("vve_maximum_likelihood.csv")
+# mclust ends its inner iterations early for these.
+INNER = {"VEI", "VEE", "EVE", "VEV"}
 # The table does not say how many iterations mclust took; at these, and no others, all its digits are met.
-WEIGHTED_ITERATIONS = {"EEE": 8, "VVI": 8, "VVV": 25}
+WEIGHTED_ITERATIONS = {"EEE": 8, "VVI": 8, "VVV": 25, "EII": 11, "VEV": 14}
 PARAMETERS = read_json("mclust_fixed_start_params.json")
 
 
@@ -22,14 +26,14 @@ def given(row):
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row['start']}-{row['z']}-{row['model']}")
 def test_trace_parameters_and_optimum(row):
-    x, shape, n_components = data(row["start"]), SHAPE_OF[row["model"]], int(row["G"])
+    x, shape, n_components = data(row["start"]), row["model"], int(row["G"])
     model, n_iter = mixture(n_components, x.shape[1], shape), int(row["iter"])
     start = start_from(model, x, given(row))
 
     # The start is the first M-step already, and the objective at it is that of the first pair.
-    result = fixed_em(model, x, start, max(n_iter, 10) - 1)
+    result, rtol = fixed_em(model, x, start, max(n_iter, 10) - 1), 1e-6 if shape in INNER else 1e-8
     for pairs in (1, 2, 5, 10):
-        assert result.trace[pairs - 1] == pytest.approx(float(row[f"ll_it{pairs}"]), rel=1e-8)
+        assert result.trace[pairs - 1] == pytest.approx(float(row[f"ll_it{pairs}"]), rel=rtol)
     assert result.trace[n_iter - 1] == pytest.approx(float(row["loglik"]), rel=1e-8)
 
     if row["z"] == "hard":
@@ -38,7 +42,7 @@ def test_trace_parameters_and_optimum(row):
         np.testing.assert_allclose(ours["weights"], theirs["pro"], rtol=1e-6)
         np.testing.assert_allclose(ours["means"], np.transpose(theirs["mean"]), rtol=1e-6)
         covariances = in_shape(shape, np.moveaxis(theirs["variance"]["sigma"], 2, 0))
-        np.testing.assert_allclose(ours["covariances"], covariances, rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(ours["covariances"], covariances, rtol=1e-6, atol=1e-6 * np.abs(covariances).max())
 
     converged = fit(x, n_components, covariance_type=shape, reg_covar=0.0, init=given(row))
     assert converged.status.is_converged
@@ -48,7 +52,7 @@ def test_trace_parameters_and_optimum(row):
 
 @pytest.mark.parametrize("row", WEIGHTED, ids=lambda row: row["model"])
 def test_case_weights(row):
-    x, shape = data("faithful_G2"), SHAPE_OF[row["model"]]
+    x, shape = data("faithful_G2"), row["model"]
     weight = (np.arange(len(x)) % 5 + 1) / 5
     model = mixture(2, 2, shape)
     start = start_from(model, x, labels("faithful_G2"), weight)
@@ -64,12 +68,10 @@ def test_case_weights(row):
 
 def test_bic_and_numbers_of_free_parameters():
     for row in read_csv("mclust_nparams.csv"):
-        if row["model"] in SHAPE_OF:
-            for case in list(row)[1:]:
-                d, n_components = int(case[1]), int(case[3])
-                model = mixture(n_components, d, SHAPE_OF[row["model"]])
-                n_free = sum(domain.size for domain in model.domains.values())
-                assert n_free == int(row[case])
+        for case in list(row)[1:]:
+            d, n_components = int(case[1]), int(case[3])
+            model = mixture(n_components, d, row["model"])
+            assert sum(domain.size for domain in model.domains.values()) == int(row[case])
     x = data("faithful_G2")
     row = next(row for row in ROWS if (row["start"], row["model"], row["z"]) == ("faithful_G2", "VVV", "hard"))
     assert fit(x, 2, reg_covar=0.0, init=labels("faithful_G2")).bic == pytest.approx(-float(row["BIC"]), rel=1e-8)

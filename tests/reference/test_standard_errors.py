@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 from examples import example
+from mixtures import SHAPES
 from references import read_json
 
 import jensen
 from jensen.core.model import Checked
-from jensen.families.gaussian import SHAPES, Gaussian
+from jensen.families.gaussian import Gaussian
 from jensen.infer.local import ByObjective, ByScores
 from jensen.infer.polish import to_rest
 from jensen.infer.rate import rate_by_differences, rate_by_power

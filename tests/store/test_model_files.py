@@ -218,7 +218,7 @@ def test_file_closed_to_reading(good):
         ({"extra": 1}, r"unknown fields \['extra'\]"),
         ({"library": 3}, "library must be text"),
         ({"family": "poisson mixture"}, "poisson"),
-        ({"covariance_type": "VVE"}, "covariance_type"),
+        ({"covariance_type": "VVF"}, "covariance_type"),
         ({"covariance_type": ["full"]}, "covariance_type"),
         ({"covariance_type": "diag"}, r"covariances have the shape \[2, 3, 3\], expected \[2, 3\]"),
         ({"parameters": ["means"]}, "parameters"),

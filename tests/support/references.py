@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from jensen import datasets
+from jensen.families.shapes import covariance_shape
 
 ROOM = Path(__file__).parents[1] / "reference"
-SHAPE_OF = {"VVV": "full", "EEE": "tied", "VVI": "diag", "VII": "spherical"}
 
 
 def read_csv(name):
@@ -38,8 +38,8 @@ def labels(start):
 
 def in_shape(shape, matrices):
     """Covariance matrices (K, d, d) in the layout of a shape."""
-    matrices = np.asarray(matrices)
-    if shape == "tied":
+    matrices, layout = np.asarray(matrices), covariance_shape(shape).layout
+    if layout == "tied":
         return matrices[0]
     diagonals = np.diagonal(matrices, axis1=1, axis2=2)
-    return {"full": matrices, "diag": diagonals, "spherical": diagonals[:, 0]}[shape]
+    return {"full": matrices, "diag": diagonals, "spherical": diagonals[:, 0]}[layout]

@@ -68,15 +68,15 @@ class Shapes(_Type):
     name = "SHAPES"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        """The shapes under scikit-learn's names, each once."""
-        from jensen.families.gaussian import SHAPES, covariance_shape
+        """The shapes, each once: under scikit-learn's names where it has them; of ``all``, nothing but that."""
+        from jensen.families.shapes.table import covariance_shape
 
         if isinstance(value, tuple):
             return value
         if value == "all":
-            return SHAPES
+            return ("all",)
         try:
-            return tuple(dict.fromkeys(covariance_shape(name.strip()) for name in str(value).split(",")))
+            return tuple(dict.fromkeys(covariance_shape(name.strip()).label for name in str(value).split(",")))
         except InputError as error:
             self.fail(f"{str(error).removeprefix('covariance_type ')}; or all", param, ctx)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from jensen.families.shapes.table import covariance_shape
 from jensen.fit.fitted import FittedMixture
 from jensen.fit.result import MixtureFit
 from jensen.fit.selection import Selection
@@ -92,9 +93,9 @@ def deviations(report: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.float64
     """Standard deviations (K, d) of the components of a report."""
     k, d = report["n_components"], report["n_features"]
     covariances = np.asarray(report["covariances"], dtype=np.float64)
-    shape = report["covariance_type"]
-    if shape in ("full", "tied"):
+    layout = covariance_shape(report["covariance_type"], d).layout
+    if layout in ("full", "tied"):
         variances = np.diagonal(covariances, axis1=-2, axis2=-1)
     else:
-        variances = covariances[:, None] if shape == "spherical" else covariances
+        variances = covariances[:, None] if layout == "spherical" else covariances
     return np.sqrt(np.broadcast_to(variances, (k, d)))

@@ -17,11 +17,12 @@ def exported(model: GaussianMixture) -> Any:
     """A fitted ``sklearn.mixture.GaussianMixture`` with the parameters of `model`.
 
     Arguments that scikit-learn does not know are left out, values that it does not know become its defaults:
-    ``"auto"``, kinds of start, starts of one's own, a ``Generator``.
+    ``"auto"``, kinds of start, starts of one's own, a ``Generator``. Shapes that scikit-learn lacks go as the layout in
+    which they are stored, which holds the same covariances.
     """
     from sklearn.mixture import GaussianMixture as Theirs
 
-    arguments = {**model.get_params(deep=False), "covariance_type": model._fitted.covariance_type}
+    arguments = {**model.get_params(deep=False), "covariance_type": model._fitted.layout}
     known = inspect.signature(Theirs).parameters
     unknown = {name for name in arguments if name not in known}
     unknown |= {name for name, value in arguments.items() if isinstance(value, str) and value == "auto"}

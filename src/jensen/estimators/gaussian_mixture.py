@@ -28,7 +28,8 @@ from jensen.estimators.inputs import (
     seed_of,
 )
 from jensen.estimators.telling import ProgressPrinter, warn_of
-from jensen.families.gaussian import MCLUST_NAMES, SHAPES, covariance_shape, whiten
+from jensen.families.shapes.table import ALIASES, LETTERS, SHAPES, covariance_shape
+from jensen.families.whitening import whiten
 from jensen.fit.fitted import FittedMixture
 from jensen.fit.mixture import MixtureSettings, fit_mixture
 from jensen.fit.result import MixtureFit
@@ -59,9 +60,11 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     n_components : int, default=1
         K, at least 1, at most the number of rows of positive weight.
-    covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
-        A covariance for each component, one for all, a diagonal one or a single variance for each. mclust's names
-        ``VVV, EEE, VVI, VII`` mean the same.
+    covariance_type : str, default="full"
+        ``"full"``, ``"tied"``, ``"diag"``, ``"spherical"``: a covariance for each component, one for all, a diagonal
+        one or a single variance for each. Or one of mclust's fourteen names, whose letters say whether volume, shape
+        and orientation are equal (E), variable (V) or those of the axes (I): ``EII VII EEI VEI EVI VVI EEE VEE EVE
+        VVE EEV VEV EVV VVV``, with ``E`` and ``V`` for one column. ``VVV, EEE, VVI, VII`` are scikit-learn's four.
     tol : "auto" or float, default="auto"
         When to stop. ``"auto"``: when the log-likelihood still to be gained, by Aitken's extrapolation, is below
         max(1e-6, 1e-9 n). A number, at least 0: scikit-learn's rule, when the mean objective per row changes by less.
@@ -112,7 +115,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     means_ : ndarray of shape (K, d)
         Means of the components.
     covariances_ : ndarray
-        Covariances: (K, d, d) full, (d, d) tied, (K, d) diag, (K,) spherical.
+        Covariances: (K, d, d) full, (d, d) tied, (K, d) diag, (K,) spherical; of mclust's shapes, (K,) EII,
+        (K, d) EEI, VEI and EVI, and (K, d, d) the others.
     precisions_ : ndarray
         Their inverses, in the same layout.
     precisions_cholesky_ : ndarray
@@ -159,7 +163,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
-        "covariance_type": [StrOptions({*SHAPES, *MCLUST_NAMES})],
+        "covariance_type": [StrOptions({*ALIASES, *SHAPES, *LETTERS})],
         "tol": [StrOptions({"auto"}), Interval(Real, 0.0, None, closed="left")],
         "reg_covar": [StrOptions({"auto"}), Interval(Real, 0.0, None, closed="left")],
         "max_iter": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
@@ -240,8 +244,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             Means.
         covariances : array-like
             Positive definite, in the layout of ``covariances_``.
-        covariance_type : {"full", "tied", "diag", "spherical"} or mclust's name
-            Which layout.
+        covariance_type : str
+            Which shape, as in the constructor.
         feature_names : sequence of d str, optional
             Names of the columns.
 
@@ -250,9 +254,10 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         InputError
             If a shape or a value is outside its domain; the message names the parameter.
         """
-        shape, centres = covariance_shape(covariance_type), as_numbers(means, "means")
+        centres = as_numbers(means, "means")
         if centres.ndim != 2 or 0 in centres.shape:
             raise InputError(f"means must have the shape (n_components, n_features), got {centres.shape}")
+        shape = covariance_shape(covariance_type, centres.shape[1]).label
         names = None if feature_names is None else tuple(feature_names)
         if names is not None and (len(names) != centres.shape[1] or not all(isinstance(n, str) for n in names)):
             raise InputError(f"feature_names must be {centres.shape[1]} strings, one per column of means, got {names}")
@@ -330,12 +335,13 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     def _settings(self, n_features: int) -> MixtureSettings:
         """The core's settings from the constructor's arguments, which stay as they are."""
-        n_components, shape = int(self.n_components), covariance_shape(self.covariance_type)
+        n_components, kind = int(self.n_components), covariance_shape(self.covariance_type, n_features)
         weights, means, covariances = self.weights_init, self.means_init, self.precisions_init
         own_start = isinstance(self.init_params, str) or callable(self.init_params)
         warm = self._fitted if self.warm_start and hasattr(self, "_fitted") else None
         if warm is not None:
-            before, now = (warm.n_components, warm.n_features, warm.covariance_type), (n_components, n_features, shape)
+            before = (warm.n_components, warm.n_features, warm.covariance_type)
+            now = (n_components, n_features, kind.label)
             if before != now:
                 raise InputError(
                     "warm_start=True goes on from (n_components, n_features, covariance_type) = "
@@ -343,7 +349,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
                 )
         return MixtureSettings(
             n_components=n_components,
-            covariance_type=shape,
+            covariance_type=kind.label,
             reg_covar=self.reg_covar,
             tol=self.tol,
             max_iter=self.max_iter,
@@ -354,7 +360,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             means=None if means is None else check_means(means, n_components, n_features),
             covariances=None
             if covariances is None
-            else covariances_from_precisions(covariances, shape, n_components, n_features),
+            else covariances_from_precisions(covariances, kind.layout, n_components, n_features),
             warm_start=None if warm is None else warm.params,
             history=() if warm is None else getattr(self, "_history", ()),
             seed=seed_of(self.random_state),
@@ -383,8 +389,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         """Set the attributes that parameters alone determine; `dtype` is that of the data."""
         params = fitted.params
         # For full and tied covariances L L', whitening is L^-1: the precision is U U' with U its transpose.
-        whitening, _ = whiten(fitted.covariance_type, params)
-        matrices = fitted.covariance_type in ("full", "tied")
+        whitening, _ = whiten(fitted.layout, params)
+        matrices = fitted.layout in ("full", "tied")
         factors = np.swapaxes(whitening, -1, -2) if matrices else whitening
         precisions = factors @ whitening if matrices else whitening**2
         if max(np.abs(params["covariances"]).max(), np.abs(precisions).max()) > np.finfo(dtype).max:

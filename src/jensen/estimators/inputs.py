@@ -16,7 +16,7 @@ from sklearn.utils.validation import validate_data
 from jensen.core.block import AnyArray, Array
 from jensen.data.table import check_values
 from jensen.errors import InputError
-from jensen.kernels.portable import Shape, scatter_shape
+from jensen.kernels.portable import Layout, scatter_shape
 from jensen.numerics.cholesky import is_positive_definite, lower_factors, symmetric, triangular_inverses
 
 _FLOATS = (np.float64, np.float32)
@@ -160,27 +160,27 @@ def check_means(means: Any, n_components: int, n_features: int) -> Array:
     return np.asarray(given, dtype=np.float64)
 
 
-def covariances_from_precisions(precisions: Any, shape: Shape, n_components: int, n_features: int) -> Array:
-    """Starting covariances from the precisions that a user gives, in the layout of the shape, float64.
+def covariances_from_precisions(precisions: Any, layout: Layout, n_components: int, n_features: int) -> Array:
+    """Starting covariances from the precisions that a user gives, in a layout, float64.
 
     Raises
     ------
     InputError
-        If the array's shape is not that of `shape`, or a precision is not symmetric and positive definite.
+        If the array's shape is not that of the layout, or a precision is not symmetric and positive definite.
     """
     given = check_array(precisions, dtype=_FLOATS, ensure_2d=False, allow_nd=True, input_name="precisions_init")
-    _check_shape(given, scatter_shape(shape, n_components, n_features), f"{shape} precision")
+    _check_shape(given, scatter_shape(layout, n_components, n_features), f"{layout} precision")
     values = np.asarray(given, dtype=np.float64)
-    if shape in ("diag", "spherical"):
+    if layout in ("diag", "spherical"):
         if not (values > 0).all():
-            raise InputError(f"'{shape} precision' should be positive, but got the smallest value {values.min():g}")
+            raise InputError(f"'{layout} precision' should be positive, but got the smallest value {values.min():g}")
         return np.asarray(1.0 / values)
     matrices = symmetric(values)
     sound = np.allclose(values, np.swapaxes(values, -1, -2)) and all(
         is_positive_definite(matrix) for matrix in matrices.reshape(-1, n_features, n_features)
     )
     if not sound:
-        raise InputError(f"'{shape} precision' should be symmetric, positive-definite")
+        raise InputError(f"'{layout} precision' should be symmetric, positive-definite")
     # P = L L' has the inverse L^-T L^-1, without any general matrix inverse.
     whitening = triangular_inverses(lower_factors(matrices))
     return np.asarray(np.swapaxes(whitening, -1, -2) @ whitening)

@@ -18,15 +18,15 @@ import numpy as np
 
 from jensen.core.block import AnyArray, Array
 from jensen.core.information import ComponentDerivatives
-from jensen.kernels.portable import Shape
+from jensen.kernels.portable import Layout
 
 
-def gaussian_derivatives(shape: Shape, x: AnyArray, means: Array, whitening: Array) -> Iterator[ComponentDerivatives]:
+def gaussian_derivatives(layout: Layout, x: AnyArray, means: Array, whitening: Array) -> Iterator[ComponentDerivatives]:
     """Derivatives of each component in turn; only one is held at a time.
 
     Parameters
     ----------
-    shape : {"full", "tied", "diag", "spherical"}
+    layout : {"full", "tied", "diag", "spherical"}
         Layout of the covariances.
     x : ndarray of shape (n, d)
         Rows.
@@ -36,15 +36,15 @@ def gaussian_derivatives(shape: Shape, x: AnyArray, means: Array, whitening: Arr
         L_k^-1: (K, d, d) full, (d, d) tied; or 1 / standard deviations, (K, d) diag and (K,) spherical.
     """
     n_components, d = means.shape
-    size = {"full": d * d, "tied": d * d, "diag": d, "spherical": 1}[shape]
+    size = {"full": d * d, "tied": d * d, "diag": d, "spherical": 1}[layout]
     rows, columns = np.tril_indices(d)
-    inside = rows * d + columns if shape in ("full", "tied") else np.arange(size)
+    inside = rows * d + columns if layout in ("full", "tied") else np.arange(size)
     for k in range(n_components):
         centred = np.asarray(x, dtype=np.float64) - means[k]
-        first = n_components * d + (0 if shape == "tied" else k * size)
+        first = n_components * d + (0 if layout == "tied" else k * size)
         slots = np.concatenate([np.arange(k * d, (k + 1) * d), first + inside])
-        if shape in ("full", "tied"):
-            factor = whitening if shape == "tied" else whitening[k]
+        if layout in ("full", "tied"):
+            factor = whitening if layout == "tied" else whitening[k]
             precision = factor.T @ factor
             u = centred @ precision
             by_covariance = (u[:, rows] * u[:, columns] - precision[rows, columns]) * np.where(
@@ -55,9 +55,9 @@ def gaussian_derivatives(shape: Shape, x: AnyArray, means: Array, whitening: Arr
         scale = np.broadcast_to(whitening[k] ** 2, (d,))
         u = centred * scale
         by_variance = 0.5 * (u * u - scale)
-        if shape == "spherical":
+        if layout == "spherical":
             by_variance = by_variance.sum(axis=1, keepdims=True)
-        yield ComponentDerivatives(slots, np.hstack([u, by_variance]), partial(_diagonal, shape, scale, u))
+        yield ComponentDerivatives(slots, np.hstack([u, by_variance]), partial(_diagonal, layout, scale, u))
 
 
 def _full(precision: Array, u: Array, weight: Array) -> Array:
@@ -76,11 +76,11 @@ def _lower(columns: Array, d: int) -> Array:
     return np.asarray(columns[:, i * d + j] + np.where(i == j, 0.0, columns[:, j * d + i]))
 
 
-def _diagonal(shape: Shape, scale: Array, u: Array, weight: Array) -> Array:
+def _diagonal(layout: Layout, scale: Array, u: Array, weight: Array) -> Array:
     """Weighted curvature by mean (d) and variances (d), or the single one."""
     d, total = len(scale), weight.sum()
     cross, both = scale * (weight @ u), scale * (weight @ (u * u)) - 0.5 * total * scale**2
-    if shape == "spherical":
+    if layout == "spherical":
         out = np.zeros((d + 1, d + 1))
         out[:d, d] = out[d, :d] = cross
         out[d, d] = both.sum()

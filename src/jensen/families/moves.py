@@ -3,55 +3,59 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import xlogy
 
 from jensen.core.block import AnyArray, Array
 from jensen.core.parameters import Parameters
-from jensen.kernels.portable import Shape
+from jensen.families.gaussian import Gaussian
+from jensen.kernels.portable import Layout
 
 
-def components_of(shape: Shape, params: Parameters) -> tuple[Array, Array, Array]:
-    """Copies of the weights, the means, and the covariances with one for each component, in the shape's layout."""
+def components_of(layout: Layout, params: Parameters) -> tuple[Array, Array, Array]:
+    """Copies of the weights, the means, and the covariances with one for each component, in the layout."""
     covariances = params["covariances"]
-    if shape == "tied":
+    if layout == "tied":
         covariances = np.broadcast_to(covariances, (len(params["means"]), *covariances.shape))
     return params["weights"].copy(), params["means"].copy(), covariances.copy()
 
 
-def with_components(shape: Shape, params: Parameters, weights: Array, means: Array, covariances: Array) -> Parameters:
-    """The record with these components; tied covariances are averaged by weight."""
+def with_components(
+    family: Gaussian, params: Parameters, weights: Array, means: Array, covariances: Array
+) -> Parameters:
+    """The record with these components; what the family's shape makes common is averaged by weight."""
     weights = np.maximum(weights, 0.0) / weights.sum()
-    own = np.tensordot(weights, covariances, axes=1) if shape == "tied" else covariances
+    own = family.in_shape(weights, covariances, params["covariances"])
     return params.replace(weights=weights, means=means, covariances=own)
 
 
-def outer(shape: Shape, vectors: Array) -> Array:
-    """v v' of vectors (K, d) in the layout of the shape."""
-    if shape in ("full", "tied"):
+def outer(layout: Layout, vectors: Array) -> Array:
+    """v v' of vectors (K, d) in a layout."""
+    if layout in ("full", "tied"):
         return vectors[:, :, None] * vectors[:, None, :]
-    return vectors**2 if shape == "diag" else np.asarray((vectors**2).mean(axis=1))
+    return vectors**2 if layout == "diag" else np.asarray((vectors**2).mean(axis=1))
 
 
-def log_determinants(shape: Shape, covariances: Array, d: int) -> Array:
-    """log|Sigma_k| (K,) of covariances in the layout of the shape, one for each component."""
-    if shape in ("full", "tied"):
+def log_determinants(layout: Layout, covariances: Array, d: int) -> Array:
+    """log|Sigma_k| (K,) of covariances in a layout, one for each component."""
+    if layout in ("full", "tied"):
         return np.asarray(np.linalg.slogdet(covariances)[1])
-    return np.log(covariances).sum(axis=1) if shape == "diag" else d * np.log(covariances)
+    return np.log(covariances).sum(axis=1) if layout == "diag" else d * np.log(covariances)
 
 
-def merged_pairs(shape: Shape, params: Parameters, first: AnyArray, second: AnyArray) -> tuple[Array, Array, Array]:
+def merged_pairs(layout: Layout, params: Parameters, first: AnyArray, second: AnyArray) -> tuple[Array, Array, Array]:
     """Weights, means and covariances of pairs of components taken as one, with the same moments."""
-    weights, means, covariances = components_of(shape, params)
+    weights, means, covariances = components_of(layout, params)
     total = np.maximum(weights[first] + weights[second], 1e-300)
     share = weights[second] / total
     gap = means[second] - means[first]
     lift = [-1] + [1] * (covariances.ndim - 1)
     between = share.reshape(lift)
     spread = (1.0 - between) * covariances[first] + between * covariances[second]
-    spread = spread + (between * (1.0 - between)) * outer(shape, gap)
+    spread = spread + (between * (1.0 - between)) * outer(layout, gap)
     return total, means[first] + share[:, None] * gap, spread
 
 
-def merge_losses(shape: Shape, params: Parameters, weight: float) -> tuple[AnyArray, AnyArray, Array]:
+def merge_losses(layout: Layout, params: Parameters, weight: float) -> tuple[AnyArray, AnyArray, Array]:
     """Pairs of components i < j, and what the likelihood loses at most when each is merged.
 
     The complete-data log-likelihood of hard clusters before and after (Runnalls 2007, equation 21, with the mixing
@@ -59,7 +63,7 @@ def merge_losses(shape: Shape, params: Parameters, weight: float) -> tuple[AnyAr
 
     Parameters
     ----------
-    shape : {"full", "tied", "diag", "spherical"}
+    layout : {"full", "tied", "diag", "spherical"}
         Of the covariances.
     params : Parameters
         K components.
@@ -73,42 +77,38 @@ def merge_losses(shape: Shape, params: Parameters, weight: float) -> tuple[AnyAr
     """
     n_components, d = params["means"].shape
     first, second = np.triu_indices(n_components, 1)
-    weights, _, covariances = components_of(shape, params)
-    total, _, spread = merged_pairs(shape, params, first, second)
-    logs = log_determinants(shape, covariances, d)
+    weights, _, covariances = components_of(layout, params)
+    total, _, spread = merged_pairs(layout, params, first, second)
+    logs = log_determinants(layout, covariances, d)
     size = 0.5 * (
-        total * log_determinants(shape, spread, d) - weights[first] * logs[first] - weights[second] * logs[second]
+        total * log_determinants(layout, spread, d) - weights[first] * logs[first] - weights[second] * logs[second]
     )
-    shares = _xlogx(total) - _xlogx(weights[first]) - _xlogx(weights[second])
+    shares = xlogy(total, total) - xlogy(weights[first], weights[first]) - xlogy(weights[second], weights[second])
     return first, second, weight * (size - shares)
 
 
-def _xlogx(x: Array) -> Array:
-    return np.asarray(x * np.log(np.maximum(x, 1e-300)))
-
-
-def heated(shape: Shape, params: Parameters, temperature: float) -> Parameters:
+def heated(layout: Layout, params: Parameters, temperature: float) -> Parameters:
     """Parameters whose responsibilities are those of `params` to the power 1 / temperature, normalised.
 
     Deterministic annealing (Ueda & Nakano 1998) takes its E-step so: (pi_k f_k)^(1/T) is proportional to
     pi_k^(1/T) |Sigma_k|^(1/2 - 1/(2T)) times the density with the covariance T Sigma_k.
     """
-    weights, means, covariances = components_of(shape, params)
-    logs = log_determinants(shape, covariances, means.shape[1])
+    weights, means, covariances = components_of(layout, params)
+    logs = log_determinants(layout, covariances, means.shape[1])
     heat = np.log(np.maximum(weights, 1e-300)) / temperature + logs * (0.5 - 0.5 / temperature)
-    return params.replace(
-        weights=np.exp(heat - heat.max()) / np.exp(heat - heat.max()).sum(),
-        covariances=params["covariances"] * temperature,
-    )
+    shares = np.exp(heat - heat.max())
+    return params.replace(weights=shares / shares.sum(), covariances=params["covariances"] * temperature)
 
 
-def narrow_components(shape: Shape, params: Parameters, columns: AnyArray, threshold: float) -> list[tuple[int, float]]:
+def narrow_components(
+    layout: Layout, params: Parameters, columns: AnyArray, threshold: float
+) -> list[tuple[int, float]]:
     """Components much narrower in some direction than components are on average.
 
     Parameters
     ----------
-    shape : {"full", "tied", "diag", "spherical"}
-        Of the covariances; tied ones are never narrow beside one another.
+    layout : {"full", "tied", "diag", "spherical"}
+        Of the covariances; equal ones are never narrow beside one another.
     params : Parameters
         K components.
     columns : ndarray of shape (d,) of bool
@@ -121,16 +121,16 @@ def narrow_components(shape: Shape, params: Parameters, columns: AnyArray, thres
     list of (int, float)
         Components, and their smallest eigenvalues in units of the average.
     """
-    if shape == "tied" or len(params["weights"]) < 2 or not columns.any():
+    if layout == "tied" or len(params["weights"]) < 2 or not columns.any():
         return []
     covariances = params["covariances"]
     average = np.tensordot(params["weights"], covariances, axes=1)
-    if shape == "full":
+    if layout == "full":
         inside = np.ix_(columns, columns)
         lower = np.linalg.cholesky(average[inside])
         half = np.linalg.solve(lower, covariances[:, columns][:, :, columns])
         ratios = np.linalg.eigvalsh(np.linalg.solve(lower, np.swapaxes(half, 1, 2)))[:, 0]
-    elif shape == "diag":
+    elif layout == "diag":
         ratios = (covariances / average)[:, columns].min(axis=1)
     else:
         ratios = covariances / average

@@ -5,47 +5,64 @@ from __future__ import annotations
 import numpy as np
 
 from jensen.core.block import AnyArray, Array
-from jensen.kernels.portable import Shape
+from jensen.families.shapes.mstep import maximize_shape, maximize_variances
+from jensen.families.shapes.table import CovarianceShape
+from jensen.kernels.portable import Layout
 from jensen.numerics.cholesky import symmetric
 
 
 def covariances_about(
-    shape: Shape, counts: Array, scatter: Array, ridge: Array, old: Array, equal: bool = False
+    shape: CovarianceShape, counts: Array, scatter: Array, ridge: Array, old: Array, equal: bool = False
 ) -> Array:
     """Covariances that maximise Q at the means about which a scatter was taken (Celeux & Govaert 1995, with R).
 
     Parameters
     ----------
-    shape : {"full", "tied", "diag", "spherical"}
-        Layout of the covariances.
+    shape : CovarianceShape
+        Which covariances, in its layout.
     counts : ndarray of shape (K,)
         Expected weights of the components.
     scatter : ndarray
-        About the means, in the layout of `shape`.
+        About the means, in the layout.
     ridge : ndarray of shape (d,)
         Diagonal of R, in squared units of the columns.
     old : ndarray
         Covariances that components without rows keep.
     equal : bool, default=False
         Whether all components share one covariance, from their scatter together.
+
+    Raises
+    ------
+    NumericalFailure
+        If there is no maximum, as where a component has no scatter in a direction that its shape needs.
     """
-    if shape == "tied":
+    if shape.layout == "tied":
         return np.asarray(symmetric(scatter) / counts.sum() + np.diag(ridge))
-    if equal:
+    if equal or shape.is_common:
         counts, scatter = np.full_like(counts, counts.sum()), np.broadcast_to(scatter.sum(axis=0), scatter.shape)
+    elif shape.label != shape.layout:
+        return _within_shape(shape, counts, scatter, ridge, old)
     alive = counts > 0
     safe = np.where(alive, counts, 1.0)
-    if shape == "full":
+    if shape.layout == "full":
         covariances = symmetric(scatter) / safe[:, None, None] + np.diag(ridge)
     else:
         # Rounding may carry a sum of squares below 0 by a hair.
         scatter = np.maximum(scatter, 0.0)
-        if shape == "diag":
+        if shape.layout == "diag":
             covariances = scatter / safe[:, None] + ridge
         else:
             covariances = scatter / (safe * ridge.size) + ridge.mean()
     covariances[~alive] = old[~alive]
     return np.asarray(covariances)
+
+
+def _within_shape(shape: CovarianceShape, counts: Array, scatter: Array, ridge: Array, old: Array) -> Array:
+    """The maximiser of a shape whose components have something in common, but not all."""
+    lift = counts[:, None] * ridge
+    if shape.layout == "full":
+        return maximize_shape(shape.name, counts, scatter + lift[:, :, None] * np.eye(ridge.size), old)
+    return maximize_variances(shape.name, counts, np.maximum(scatter, 0.0) + lift, old)
 
 
 def constrained_means(
@@ -83,8 +100,8 @@ def constrained_means(
     return means
 
 
-def as_matrices(shape: Shape, whitening: Array, n_components: int, d: int) -> Array:
+def as_matrices(layout: Layout, whitening: Array, n_components: int, d: int) -> Array:
     """Whitening factors of any shape as matrices (K, d, d)."""
-    if shape in ("full", "tied"):
+    if layout in ("full", "tied"):
         return np.broadcast_to(whitening, (n_components, d, d))
     return np.asarray(whitening.reshape(n_components, -1)[:, :, None] * np.eye(d))

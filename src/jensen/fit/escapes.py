@@ -138,8 +138,8 @@ def _split(model: Mixture, source: ArraySource, share: Array, own: AnyArray, rng
     about = x - mean
     covariance = (weight[:, None] * about).T @ about / total + np.diag(family.ridge)
     layout = {"full": covariance, "tied": covariance, "diag": np.diag(covariance)}
-    one = np.asarray(layout.get(family.shape, np.diag(covariance).mean()))
-    logs = log_determinants(family.shape, one[None], d)[0]
+    one = np.asarray(layout.get(family.layout, np.diag(covariance).mean()))
+    logs = log_determinants(family.layout, one[None], d)[0]
     alone = -0.5 * total * (d * np.log(2 * np.pi) + logs + d)
     values, vectors = np.linalg.eigh(covariance)
     axis = vectors[:, -1] * np.sqrt(values[-1])
@@ -148,7 +148,7 @@ def _split(model: Mixture, source: ArraySource, share: Array, own: AnyArray, rng
     local, best = ArraySource(x, weight), None
     for centres in (mean + np.array([[-0.8], [0.8]]) * axis, pair):
         spread = one * 0.5
-        covariances = spread if family.shape == "tied" else np.stack([spread, spread])
+        covariances = spread if family.layout == "tied" else np.stack([spread, spread])
         start = two.parameters(weights=np.array([0.5, 0.5]), means=centres, covariances=covariances)
         rule = AitkenRule(float(total), tol=0.01)
         try:
@@ -163,7 +163,7 @@ def _split(model: Mixture, source: ArraySource, share: Array, own: AnyArray, rng
             best = result
     if best is None:
         return None
-    weights, means, covariances = components_of(family.shape, best.params)
+    weights, means, covariances = components_of(family.layout, best.params)
     return _Split(scale * (best.objective - alone), weights, means, covariances)
 
 
@@ -174,7 +174,7 @@ _Planned = tuple[int, int, int, float, bool]
 
 def _moves(family: Gaussian, params: Parameters, weight: float, splits: list[_Split | None]) -> list[_Planned]:
     """The cheapest merges with the splits of other components, by what they gain together."""
-    first, second, losses = merge_losses(family.shape, params, weight)
+    first, second, losses = merge_losses(family.layout, params, weight)
     found = [
         (int(first[at]), int(second[at]), k, split.gain - float(losses[at]), split.gain > _LIKELY * float(losses[at]))
         for at in np.argsort(losses, kind="stable")[: 2 * family.n_components]
@@ -209,13 +209,13 @@ def _split_and_merge(
             apart.append(move)
             used |= set(move[:3])
     for several in ([apart] if len(apart) > 1 else []) + [[move] for move in chosen]:
-        weights, means, covariances = components_of(family.shape, params)
+        weights, means, covariances = components_of(family.layout, params)
         for i, j, k, *_ in several:
-            pair = merged_pairs(family.shape, params, np.array([i]), np.array([j]))
+            pair = merged_pairs(family.layout, params, np.array([i]), np.array([j]))
             weights[i], means[i], covariances[i] = pair[0][0], pair[1][0], pair[2][0]
             _put(splits[k], weights, means, covariances, k, j)
         kind = "split and merge" if len(several) == 1 else "several splits and merges"
-        found.append((kind, with_components(family.shape, params, weights, means, covariances)))
+        found.append((kind, with_components(family, params, weights, means, covariances)))
     return found
 
 
@@ -240,9 +240,9 @@ def _births(
         k = int(best.argmax())
         if not np.isfinite(best[k]):
             continue
-        weights, means, covariances = components_of(family.shape, params)
+        weights, means, covariances = components_of(family.layout, params)
         _put(splits[k], weights, means, covariances, k, int(dying))
-        found.append(("birth and death", with_components(family.shape, params, weights, means, covariances)))
+        found.append(("birth and death", with_components(family, params, weights, means, covariances)))
     return found
 
 
@@ -259,13 +259,13 @@ def _swaps(
     found, k = list[tuple[str, Parameters]](), family.n_components
     need = weight * (np.quantile(density, 0.9) - np.minimum(density, np.quantile(density, 0.9)))
     for number in range(n):
-        weights, means, covariances = components_of(family.shape, params)
+        weights, means, covariances = components_of(family.layout, params)
         dying, uniform = int(rng.integers(k)), rng.random(1)
         by = need if number % 2 and need.any() else weight
         x = np.asarray(rows[draw_by_weight(by, uniform)[0]], dtype=np.float64)
         covariances[dying] = np.tensordot(weights, covariances, axes=1)
         means[dying], weights[dying] = x, 1.0 / k
-        found.append(("swap", with_components(family.shape, params, weights, means, covariances)))
+        found.append(("swap", with_components(family, params, weights, means, covariances)))
     return found
 
 
@@ -274,7 +274,7 @@ def _annealed(model: Mixture, source: ArraySource, params: Parameters) -> Parame
     family: Gaussian = model.family  # type: ignore[assignment]
     try:
         for temperature in _HEAT:
-            warm = heated(family.shape, params, temperature)
+            warm = heated(family.layout, params, temperature)
             params = model.maximize(warm, source.fold(model.expect, warm))
     except NumericalFailure:
         return None

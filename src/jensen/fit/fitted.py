@@ -11,7 +11,8 @@ from jensen.core.block import AnyArray, Array
 from jensen.core.parameters import Parameters
 from jensen.data.arrays import ArraySource
 from jensen.families.gaussian import Gaussian
-from jensen.kernels.portable import Shape
+from jensen.families.shapes.table import covariance_shape
+from jensen.kernels.portable import Layout
 from jensen.models.mixture import Assessment, Mixture
 
 
@@ -21,22 +22,22 @@ class FittedMixture:
 
     Attributes
     ----------
-    covariance_type : {"full", "tied", "diag", "spherical"}
-        Shape of the covariances.
+    covariance_type : str
+        Shape of the covariances: scikit-learn's name, or mclust's where it has none.
     params : Parameters
         ``weights`` (K,), ``means`` (K, d), ``covariances``.
     feature_names : tuple of str or None
         Names of the columns.
     """
 
-    covariance_type: Shape
+    covariance_type: str
     params: Parameters
     feature_names: tuple[str, ...] | None = None
 
     @classmethod
     def from_arrays(
         cls,
-        covariance_type: Shape,
+        covariance_type: str,
         weights: AnyArray,
         means: AnyArray,
         covariances: AnyArray,
@@ -64,6 +65,11 @@ class FittedMixture:
     def n_features(self) -> int:
         """d."""
         return int(self.params["means"].shape[1])
+
+    @property
+    def layout(self) -> Layout:
+        """How the covariances are stored."""
+        return covariance_shape(self.covariance_type, self.n_features).layout
 
     @cached_property
     def model(self) -> Mixture:

@@ -23,7 +23,7 @@ from jensen.fit.result import MixtureFit, full_covariances
 from jensen.fit.soundness import Degenerate, verdict
 from jensen.fit.starts import START_KINDS, StartKind, UserStart, draw_start, from_given
 from jensen.fit.summary import DataSummary, summarise
-from jensen.kernels.portable import Shape
+from jensen.kernels.portable import Layout
 from jensen.models.mixture import Mixture
 from jensen.numerics.streams import fresh_seed, stream
 from jensen.solve.loop import Limits, run
@@ -43,8 +43,8 @@ class MixtureSettings:
     ----------
     n_components : int
         K, at least 1.
-    covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
-        Shape of the covariances.
+    covariance_type : str, default="full"
+        Shape of the covariances: ``full, tied, diag, spherical`` or one of mclust's fourteen names.
     reg_covar : "auto" or float or ndarray of shape (d,), default="auto"
         R of the ridge: 1e-6 times the columns' robust variances, a number times the identity, or its diagonal.
     tol : "auto" or float, default="auto"
@@ -74,7 +74,7 @@ class MixtureSettings:
     """
 
     n_components: int
-    covariance_type: Shape = "full"
+    covariance_type: str = "full"
     reg_covar: Literal["auto"] | float | Array = "auto"
     tol: Literal["auto"] | float = "auto"
     max_iter: Literal["auto"] | int = "auto"
@@ -198,7 +198,7 @@ def _fit(
         starts=records,
         account=account,
         faults=model.faults(best.params, best.statistics),
-        coinciding=coinciding_components(settings.covariance_type, best.params),
+        coinciding=coinciding_components(family.layout, best.params),
         constant_columns=tuple(int(j) for j in np.flatnonzero(~data.informative)),
         seed=seed,
         feature_names=feature_names,
@@ -333,14 +333,14 @@ def with_user_start(source: ArraySource, start: Any, n_components: int) -> Array
     return source.with_arrays(responsibilities=responsibilities)
 
 
-def coinciding_components(shape: Shape, params: Parameters) -> tuple[tuple[int, ...], ...]:
+def coinciding_components(layout: Layout, params: Parameters) -> tuple[tuple[int, ...], ...]:
     """Groups of components with the same mean and covariance, to one thousandth of their own spread."""
     means = params["means"]
     # Means that differ settle most cases, before any covariance is looked at.
     nearest = np.sort(means[:, 0])
     if not (np.diff(nearest) <= _COINCIDENT * np.sqrt(params["covariances"].max())).any():
         return ()
-    covariances = full_covariances(shape, params)
+    covariances = full_covariances(layout, params)
     deviations = np.sqrt(np.diagonal(covariances, axis1=1, axis2=2))
     group = np.arange(len(means))
     for k in range(1, len(means)):

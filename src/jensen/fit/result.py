@@ -13,7 +13,7 @@ from jensen.core.status import Status
 from jensen.families.gaussian import Gaussian
 from jensen.fit.account import SAME_OPTIMUM, Account, StartRecord
 from jensen.fit.fitted import FittedMixture
-from jensen.kernels.portable import Shape
+from jensen.kernels.portable import Layout
 from jensen.models.mixture import Mixture
 
 # A fit may have as many faults as components; a warning names this many.
@@ -122,8 +122,8 @@ class MixtureFit:
         return self.family.n_features
 
     @property
-    def covariance_type(self) -> Shape:
-        """``full``, ``tied``, ``diag`` or ``spherical``."""
+    def covariance_type(self) -> str:
+        """``full``, ``tied``, ``diag``, ``spherical``, or mclust's name of another shape."""
         return self.family.shape
 
     @property
@@ -195,16 +195,16 @@ class MixtureFit:
 
     def covariance_matrices(self) -> Array:
         """The covariances as full matrices, shape (K, d, d)."""
-        return full_covariances(self.covariance_type, self.params)
+        return full_covariances(self.family.layout, self.params)
 
 
-def full_covariances(shape: Shape, params: Parameters) -> Array:
-    """Covariances of any shape as full matrices (K, d, d)."""
+def full_covariances(layout: Layout, params: Parameters) -> Array:
+    """Covariances in any layout as full matrices (K, d, d)."""
     covariances = params["covariances"]
     n_components, d = params["means"].shape
-    if shape == "full":
+    if layout == "full":
         return covariances
-    if shape == "tied":
+    if layout == "tied":
         return np.tile(covariances, (n_components, 1, 1))
-    variances = covariances if shape == "diag" else np.tile(covariances[:, None], (1, d))
+    variances = covariances if layout == "diag" else np.tile(covariances[:, None], (1, d))
     return variances[:, :, None] * np.eye(d)

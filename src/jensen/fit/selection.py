@@ -27,7 +27,6 @@ from jensen.fit.account import SAME_OPTIMUM
 from jensen.fit.mixture import DEFAULT_MAX_ITER, MixtureSettings, fit_mixture
 from jensen.fit.result import MixtureFit
 from jensen.fit.summary import DataSummary, summarise
-from jensen.kernels.portable import Shape
 from jensen.numerics.streams import fresh_seed
 
 # M-steps of a start in the screening round.
@@ -54,7 +53,7 @@ class Task:
         Which of how many cells of the round, from 0.
     n_components : int
         K of the cell.
-    covariance_type : {"full", "tied", "diag", "spherical"}
+    covariance_type : str
         Shape of the cell.
     n_starts : int
         Starts that are run.
@@ -64,7 +63,7 @@ class Task:
     number: int
     n_tasks: int
     n_components: int
-    covariance_type: Shape
+    covariance_type: str
     n_starts: int
 
 
@@ -79,7 +78,7 @@ class Cell:
     ----------
     n_components : int
         K.
-    covariance_type : {"full", "tied", "diag", "spherical"}
+    covariance_type : str
         Shape of the covariances.
     fit : MixtureFit or None
         The best fit; None if there is none.
@@ -92,7 +91,7 @@ class Cell:
     """
 
     n_components: int
-    covariance_type: Shape
+    covariance_type: str
     fit: MixtureFit | None = None
     reason: str = ""
     confirmed: bool = False
@@ -168,7 +167,7 @@ class Selection:
 def select_mixture(
     source: ArraySource,
     n_components: Sequence[int],
-    shapes: Sequence[Shape],
+    shapes: Sequence[str],
     settings: MixtureSettings,
     *,
     feature_names: tuple[str, ...] | None = None,
@@ -183,7 +182,7 @@ def select_mixture(
         Finite rows, with weights or without.
     n_components : sequence of int
         Numbers of components, each at least 1.
-    shapes : sequence of {"full", "tied", "diag", "spherical"}
+    shapes : sequence of str
         Shapes of the covariances.
     settings : MixtureSettings
         Everything else; its own K, shape and time limit are not used.
@@ -338,7 +337,7 @@ class _Search:
         """One component has one optimum, which one start finds."""
         return 1 if self.cells[at].n_components == 1 else self.several
 
-    def key(self, at: int) -> tuple[int, Shape, int]:
+    def key(self, at: int) -> tuple[int, str, int]:
         """K, shape and number of starts of a cell."""
         return self.cells[at].n_components, self.cells[at].covariance_type, self.n_starts(at)
 

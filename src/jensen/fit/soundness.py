@@ -50,7 +50,7 @@ def verdict(model: Mixture, run: Run[Any], columns: AnyArray, degenerate: Degene
     faults = faults_of(model, run)
     if faults:
         return Verdict(faults)
-    narrow = narrow_components(family.shape, run.params, columns, _NARROW)
+    narrow = narrow_components(family.layout, run.params, columns, _NARROW)
     if not narrow:
         return Verdict()
     counts, weight = run.statistics.components.counts, max(float(run.statistics.weight), 2.0)

@@ -15,7 +15,9 @@ from jensen.core.block import AnyArray, Array
 from jensen.core.parameters import Parameters
 from jensen.data.arrays import ArraySource
 from jensen.errors import NumericalFailure
-from jensen.families.gaussian import NEARLY_SINGULAR, Gaussian, GaussianStatistics, clear_of, factors, floor_ratios
+from jensen.families.gaussian import NEARLY_SINGULAR, Gaussian
+from jensen.families.moments import GaussianStatistics
+from jensen.families.whitening import clear_of, factors, floor_ratios
 from jensen.fit.kmeans import lloyd, nearest_labels, seed_rows
 from jensen.fit.seeding import adaptive_labels, hierarchical_labels, local_labels
 from jensen.fit.summary import DataSummary
@@ -73,14 +75,14 @@ def from_labels(model: Mixture, data: DataSummary, labels: AnyArray) -> Paramete
     if native_kernels() is None:
         return from_given(model, data, ArraySource(data.rows, data.weight, labels=labels))
     family: Gaussian = model.family  # type: ignore[assignment]
-    counts, means, scatter = native_labelled_moments(data.rows, data.weight, labels, family.shape, family.n_components)
+    counts, means, scatter = native_labelled_moments(data.rows, data.weight, labels, family.layout, family.n_components)
     means = np.where(counts[:, None] > 0, means, data.centre)
     template = model.parameters(weights=counts, means=means, covariances=spread_out(model, data.scale**2))
-    moments = GaussianStatistics(counts, np.zeros_like(means), scatter, template["means"], family.shape)
+    moments = GaussianStatistics(counts, np.zeros_like(means), scatter, template["means"], family.layout)
     params = model.maximize(template, MixtureStatistics(moments, float(counts.sum()), np.nan))
     try:
         # Most starts are far from singular, which the factors that the first E-step needs say at no cost.
-        penalty = factors(family.shape, params, data.auto_ridge())[2]
+        penalty = factors(family.layout, params, data.auto_ridge())[2]
         if clear_of(penalty, NEARLY_SINGULAR):
             return params
     except NumericalFailure:
@@ -110,16 +112,16 @@ def _template(model: Mixture, data: DataSummary) -> Parameters:
 
 
 def spread_out(model: Mixture, variances: Array) -> Array:
-    """Covariances of the model's shape with the same variances (d,) in every component."""
+    """Covariances in the model's layout with the same variances (d,) in every component; every shape has them."""
     family: Gaussian = model.family  # type: ignore[assignment]
     k, d = family.n_components, family.n_features
-    if family.shape == "full":
+    if family.layout == "full":
         matrices = np.zeros((k, d * d))
         matrices[:, :: d + 1] = variances
         return matrices.reshape(k, d, d)
-    if family.shape == "tied":
+    if family.layout == "tied":
         return np.diag(variances)
-    return np.tile(variances, (k, 1)) if family.shape == "diag" else np.full(k, variances.mean())
+    return np.tile(variances, (k, 1)) if family.layout == "diag" else np.full(k, variances.mean())
 
 
 def _random_partition(data: DataSummary, n_components: int, rng: np.random.Generator) -> AnyArray:
@@ -152,19 +154,20 @@ def _repair(model: Mixture, data: DataSummary, params: Parameters) -> Parameters
     """Give components whose covariance is singular for want of rows the average one, lifted off zero."""
     family: Gaussian = model.family  # type: ignore[assignment]
     covariances, floor = params["covariances"], data.auto_ridge()
-    ratios = floor_ratios(family.shape, covariances, floor, data.informative)
+    ratios = floor_ratios(family.layout, covariances, floor, data.informative)
     if ratios is None:
         return params
     starved = params["weights"] * data.total_weight < family.n_features + 1
     bad = ratios < _START_FLOOR
-    if family.shape == "tied":
-        return params.replace(covariances=covariances + np.diag(floor)) if bad.any() else params
+    if family.kind.is_common:
+        return params.replace(covariances=covariances + spread_out(model, floor)) if bad.any() else params
     bad |= starved & (ratios < NEARLY_SINGULAR)
     if not bad.any():
         return params
     average = np.tensordot(params["weights"], covariances, axes=1)
     lift = spread_out(model, floor)[0]
-    return params.replace(covariances=np.where(bad.reshape(-1, *[1] * lift.ndim), average + lift, covariances))
+    repaired = np.where(bad.reshape(-1, *[1] * lift.ndim), average + lift, covariances)
+    return params.replace(covariances=family.in_shape(params["weights"], repaired, covariances))
 
 
 def _decorrelated(model: Mixture, params: Parameters) -> Parameters:
@@ -173,7 +176,7 @@ def _decorrelated(model: Mixture, params: Parameters) -> Parameters:
     One far outlier is enough: its correlation of 1 but for rounding swallows the spread of all other rows.
     """
     family: Gaussian = model.family  # type: ignore[assignment]
-    if family.shape in ("diag", "spherical"):
+    if family.layout in ("diag", "spherical"):
         return params
     covariances = params["covariances"]
     stack = covariances.reshape(-1, *covariances.shape[-2:])
@@ -181,7 +184,10 @@ def _decorrelated(model: Mixture, params: Parameters) -> Parameters:
     if sound.all():
         return params
     diagonals = stack * np.eye(family.n_features)
-    return params.replace(covariances=np.where(sound[:, None, None], stack, diagonals).reshape(covariances.shape))
+    repaired = np.where(sound[:, None, None], stack, diagonals)
+    if family.layout == "full":
+        repaired = family.in_shape(params["weights"], repaired, diagonals)
+    return params.replace(covariances=repaired.reshape(covariances.shape))
 
 
 UserStart = Callable[[AnyArray, int, np.random.Generator], Any]

@@ -284,7 +284,7 @@ def near_degenerate(model: Any, params: Parameters) -> tuple[str, ...]:
             found += _near_singular(name, params[name])
     family = getattr(model, "family", None)
     groups: Sequence[tuple[int, ...]] = (
-        coinciding_components(family.shape, params) if isinstance(family, Gaussian) else _coinciding(params)
+        coinciding_components(family.layout, params) if isinstance(family, Gaussian) else _coinciding(params)
     )
     found += [f"components {', '.join(map(str, group))} coincide" for group in groups]
     return tuple(found)

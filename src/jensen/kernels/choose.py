@@ -18,7 +18,7 @@ from jensen.core.block import AnyArray, Array
 from jensen.core.contracts import RowPass
 from jensen.errors import InputError
 from jensen.kernels import portable
-from jensen.kernels.portable import Shape
+from jensen.kernels.portable import Layout
 
 _SHAPE_CODES = {"full": 0, "tied": 1, "diag": 2, "spherical": 3}
 
@@ -80,7 +80,7 @@ def choice() -> Choice:
 def gaussian_moments(
     x: AnyArray,
     weight: Array | None,
-    shape: Shape,
+    shape: Layout,
     centres: Array,
     whitening: Array,
     offsets: Array,
@@ -101,13 +101,13 @@ def gaussian_moments(
     return counts, first, scatter, loglik
 
 
-def remembers(shape: Shape, n_components: int, d: int) -> bool:
+def remembers(shape: Layout, n_components: int, d: int) -> bool:
     """Whether passes gain by an array `last` that a run keeps between them."""
     return choice().module is not None and shape in ("full", "tied") and d > 8 and n_components >= 16
 
 
 def gaussian_rows(
-    x: AnyArray, shape: Shape, centres: Array, whitening: Array, offsets: Array, wanted: RowPass
+    x: AnyArray, shape: Layout, centres: Array, whitening: Array, offsets: Array, wanted: RowPass
 ) -> AnyArray:
     """What a mixture says of each row; see `jensen.kernels.portable.gaussian_rows`."""
     chosen = choice()
@@ -125,7 +125,7 @@ def gaussian_rows(
 
 
 def native_factors(
-    shape: Shape, covariances: Array, ridge: Array, n_components: int
+    shape: Layout, covariances: Array, ridge: Array, n_components: int
 ) -> tuple[Array, Array, Array, int] | None:
     """Whitening factors, constants -d/2 log(2 pi) - log|L_k| and penalties tr(R Sigma_k^-1)/2 of few features.
 
@@ -141,7 +141,7 @@ def native_factors(
 
 
 def native_maximize(
-    shape: Shape, ridge: Array, old: tuple[Array, Array], moments: tuple[Array, Array, Array]
+    shape: Layout, ridge: Array, old: tuple[Array, Array], moments: tuple[Array, Array, Array]
 ) -> tuple[Array, Array] | None:
     """Means and covariances that maximise, of few features, from the code that a burst takes them from.
 
@@ -214,7 +214,7 @@ _BURST_WORK = 1 << 22
 def gaussian_burst(
     x: AnyArray,
     weight: Array | None,
-    shape: Shape,
+    shape: Layout,
     ridge: Array,
     steps: int,
     start: tuple[Array, Array, Array],
@@ -287,7 +287,7 @@ def native_lloyd(z: Array, weight: Array, max_iter: int, rest: float, centres: A
 
 
 def native_labelled_moments(
-    x: Array, weight: Array | None, labels: AnyArray, shape: Shape, n_components: int
+    x: Array, weight: Array | None, labels: AnyArray, shape: Layout, n_components: int
 ) -> tuple[Array, Array, Array]:
     """Counts (K,), means (K, d), and scatter about those means, of labelled rows; labels below 0 are left out.
 

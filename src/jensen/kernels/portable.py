@@ -19,21 +19,21 @@ from jensen.core.block import AnyArray, Array
 from jensen.core.contracts import RowPass
 from jensen.numerics.logspace import normalise_logs
 
-Shape = Literal["full", "tied", "diag", "spherical"]
+Layout = Literal["full", "tied", "diag", "spherical"]
 
 # Doubles in the scratch of one group of components; two such arrays stay in a core's second-level cache.
 _SCRATCH = 1 << 17
 _MIN_ROWS, _MAX_ROWS = 128, 2048
 
 
-def scatter_shape(shape: Shape, n_components: int, d: int) -> tuple[int, ...]:
+def scatter_shape(shape: Layout, n_components: int, d: int) -> tuple[int, ...]:
     """Shape of the whitening factors, and of the scatter, of K components in d dimensions."""
     shapes = {"full": (n_components, d, d), "tied": (d, d), "diag": (n_components, d), "spherical": (n_components,)}
     return shapes[shape]
 
 
 def gaussian_moments(
-    x: AnyArray, weight: Array | None, shape: Shape, centres: Array, whitening: Array, offsets: Array
+    x: AnyArray, weight: Array | None, shape: Layout, centres: Array, whitening: Array, offsets: Array
 ) -> tuple[Array, Array, Array, float]:
     """E-step of a Gaussian mixture and its expected moments about `centres`, in one pass.
 
@@ -79,7 +79,7 @@ def gaussian_moments(
     return counts, first, scatter, loglik
 
 
-def gaussian_log_joint(x: AnyArray, shape: Shape, centres: Array, whitening: Array, offsets: Array) -> Array:
+def gaussian_log_joint(x: AnyArray, shape: Layout, centres: Array, whitening: Array, offsets: Array) -> Array:
     """log(pi_k f_k(x_i)), or log f_k(x_i) with offsets that leave out the weights, shape (n, K).
 
     Parameters are those of `gaussian_moments`.
@@ -92,7 +92,7 @@ def gaussian_log_joint(x: AnyArray, shape: Shape, centres: Array, whitening: Arr
 
 
 def gaussian_rows(
-    x: AnyArray, shape: Shape, centres: Array, whitening: Array, offsets: Array, wanted: RowPass
+    x: AnyArray, shape: Layout, centres: Array, whitening: Array, offsets: Array, wanted: RowPass
 ) -> AnyArray:
     """What a mixture says of each row.
 
@@ -123,7 +123,7 @@ def gaussian_rows(
     return out
 
 
-def weighted_moments(x: AnyArray, responsibilities: Array, shape: Shape, centres: Array) -> tuple[Array, Array, Array]:
+def weighted_moments(x: AnyArray, responsibilities: Array, shape: Layout, centres: Array) -> tuple[Array, Array, Array]:
     """The moments of `gaussian_moments` under given weighted responsibilities (n, K), without an E-step."""
     work = _Workspace(shape, centres)
     counts, first, scatter = work.zeros()
@@ -148,7 +148,7 @@ class _Workspace:
     for the second; several compute them again.
     """
 
-    def __init__(self, shape: Shape, centres: Array) -> None:
+    def __init__(self, shape: Layout, centres: Array) -> None:
         n_components, d = centres.shape
         self.shape, self.centres = shape, centres
         self.group = max(1, min(n_components, _SCRATCH // (d * _MIN_ROWS)))

@@ -274,7 +274,7 @@ class Mixture:
     @property
     def information(self) -> Callable[[Parameters, Block], Information] | None:
         """Score and information of a block by Louis's identity; None where the family declares no ``derivatives``."""
-        if not hasattr(self.family, "derivatives"):
+        if getattr(self.family, "derivatives", None) is None:
             return None
         plain = getattr(self.family, "unregularised", None)
         family = self.family if plain is None else plain()

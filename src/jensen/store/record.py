@@ -12,10 +12,11 @@ import numpy as np
 import jensen
 from jensen.core.block import Array
 from jensen.errors import InputError, NumericalFailure
-from jensen.families.gaussian import SHAPES, whiten
+from jensen.families.shapes.table import SHAPES, covariance_shape
+from jensen.families.whitening import whiten
 from jensen.fit.fitted import FittedMixture
 from jensen.fit.result import MixtureFit
-from jensen.kernels.portable import Shape, scatter_shape
+from jensen.kernels.portable import scatter_shape
 from jensen.store.strict_json import Json, Malformed
 
 # A reader refuses a newer schema. It rises when a file means something that an older reader would misread.
@@ -107,7 +108,7 @@ def to_document(record: ModelRecord) -> dict[str, Json]:
     }
 
 
-def check_document(document: Any) -> tuple[Shape, tuple[str, ...] | None]:
+def check_document(document: Any) -> tuple[str, tuple[str, ...] | None]:
     """Check the JSON document of a file, and return the shape and the feature names that it states.
 
     Raises
@@ -130,9 +131,10 @@ def check_document(document: Any) -> tuple[Shape, tuple[str, ...] | None]:
         raise Malformed(f"its description has unknown fields {unknown}" if unknown else f"it does not state {missing}")
     if document["family"] != FAMILY:
         raise Malformed(f"it holds a {document['family']!r}, expected a {FAMILY!r}")
-    shape = next((shape for shape in SHAPES if shape == document["covariance_type"]), None)
+    labels = [shape.label for shape in SHAPES.values()]
+    shape = next((label for label in labels if label == document["covariance_type"]), None)
     if shape is None:
-        raise Malformed(f"its covariance_type is {document['covariance_type']!r}, expected one of {', '.join(SHAPES)}")
+        raise Malformed(f"its covariance_type is {document['covariance_type']!r}, expected one of {', '.join(labels)}")
     if document["parameters"] != list(_PARAMETERS):
         raise Malformed(f"its parameters are {document['parameters']!r}, expected {list(_PARAMETERS)}")
     if not isinstance(document["library"], str) or not isinstance(document["info"], dict):
@@ -147,7 +149,7 @@ def check_document(document: Any) -> tuple[Shape, tuple[str, ...] | None]:
     return shape, tuple(names)
 
 
-def check_shapes(shape: Shape, names: tuple[str, ...] | None, shapes: Mapping[str, tuple[int, ...]]) -> None:
+def check_shapes(shape: str, names: tuple[str, ...] | None, shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Check that the tensors are the parameters, in the shapes that belong together, before any value is read.
 
     Raises
@@ -161,7 +163,7 @@ def check_shapes(shape: Shape, names: tuple[str, ...] | None, shapes: Mapping[st
     if len(means) != 2 or 0 in means:
         raise Malformed(f"its means have the shape {list(means)}, expected [K, d]")
     k, d = means
-    expected = {"weights": (k,), "means": (k, d), "covariances": scatter_shape(shape, k, d)}
+    expected = {"weights": (k,), "means": (k, d), "covariances": scatter_shape(covariance_shape(shape).layout, k, d)}
     for name, found in shapes.items():
         if found != expected[name]:
             raise Malformed(f"its {name} have the shape {list(found)}, expected {list(expected[name])}")
@@ -184,7 +186,7 @@ def to_record(document: Mapping[str, Any], arrays: Mapping[str, Array]) -> Model
         with np.errstate(all="ignore"):
             weights, means, covariances = (arrays[name] for name in _PARAMETERS)
             fitted = FittedMixture.from_arrays(shape, weights, means, covariances, names)
-            whitening, constants = whiten(shape, fitted.params)
+            whitening, constants = whiten(fitted.layout, fitted.params)
     except (InputError, NumericalFailure) as error:
         raise Malformed(str(error).rstrip(".")) from None
     if not (np.isfinite(whitening).all() and np.isfinite(constants).all()):

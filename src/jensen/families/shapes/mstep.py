@@ -73,6 +73,36 @@ def maximize_shape(name: str, counts: Array, scatter: Array, previous: Array | N
     return covariances
 
 
+def maximize_variances(name: str, counts: Array, scatter: Array, previous: Array) -> Array:
+    """Variances (K, d) of VEI or EVI that maximise, as `maximize_shape`, from scatter along the axes alone.
+
+    Parameters
+    ----------
+    name : {"VEI", "EVI"}
+        Which.
+    counts : ndarray of shape (K,)
+        Expected weights n_k, at least 0.
+    scatter : ndarray of shape (K, d)
+        Diagonals of W_k, at least 0.
+    previous : ndarray of shape (K, d)
+        The variances before, of which components without rows keep what is their own.
+
+    Raises
+    ------
+    NumericalFailure
+        If the likelihood has no maximum.
+    """
+    alive, rule = counts > 0, volumes.along_axes if name == "VEI" else closed.equal_volumes
+    if alive.all():
+        return rule(counts, scatter)
+    variances = np.array(previous, dtype=np.float64)
+    if alive.any():
+        variances[alive] = rule(counts[alive], scatter[alive])
+        of = _kept(covariance_shape(name), closed.diagonals(variances[~alive]), closed.diagonals(variances[alive]))
+        variances[~alive] = np.diagonal(of, axis1=1, axis2=2)
+    return variances
+
+
 def _maximize(shape: CovarianceShape, counts: Array, scatter: Array, previous: Array | None) -> Array:
     if shape.name in _FROM_START:
         return _FROM_START[shape.name](counts, scatter, previous)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from jensen.errors import InputError
+from jensen.kernels.portable import Layout
 
 Letter = Literal["I", "E", "V"]
 
@@ -40,6 +41,25 @@ class CovarianceShape:
     shape: Letter
     orientation: Letter
     alias: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The name by which it goes in a fit: scikit-learn's where there is one."""
+        return self.alias or self.name
+
+    @property
+    def layout(self) -> Layout:
+        """How covariances and scatters are stored: (K, d, d) full, (d, d) tied, (K, d) diag, (K,) spherical."""
+        if self.name == "EEE":
+            return "tied"
+        if self.orientation != "I":
+            return "full"
+        return "spherical" if self.shape == "I" else "diag"
+
+    @property
+    def is_common(self) -> bool:
+        """Whether all components have the same covariance."""
+        return "V" not in self.name
 
     def n_parameters(self, d: int, n_components: int) -> int:
         """Number of free parameters of the covariances of K components in d dimensions.
@@ -82,12 +102,12 @@ SHAPES: dict[str, CovarianceShape] = {
 }
 
 # In one dimension there is a volume and nothing else, and mclust has names of one letter for it.
-_ONE_DIMENSION = {"E": "EII", "V": "VII"}
+LETTERS = {"E": "EII", "V": "VII"}
 
 ALIASES: dict[str, str] = {shape.alias: shape.name for shape in SHAPES.values() if shape.alias is not None}
 
 
-def covariance_shape(name: str, d: int | None = None) -> CovarianceShape:
+def covariance_shape(name: object, d: int | None = None) -> CovarianceShape:
     """The shape that a name means.
 
     Parameters
@@ -102,14 +122,18 @@ def covariance_shape(name: str, d: int | None = None) -> CovarianceShape:
     InputError
         If no shape has this name.
     """
-    found = ALIASES.get(name, name)
-    if d is None or d == 1:
-        found = _ONE_DIMENSION.get(found, found)
-    if found in SHAPES:
-        return SHAPES[found]
-    if name in _ONE_DIMENSION:
-        raise InputError(f"covariance shape {name!r} is for one feature and there are {d}; use {name}II or another")
-    raise InputError(f"covariance shape {name!r} is none of {', '.join([*SHAPES, *ALIASES, *_ONE_DIMENSION])}")
+    if isinstance(name, str):
+        found = ALIASES.get(name, name)
+        if d is None or d == 1:
+            found = LETTERS.get(found, found)
+        if found in SHAPES:
+            return SHAPES[found]
+        if name in LETTERS:
+            raise InputError(f"covariance_type {name!r} is for one column and there are {d}; use {name}II or another")
+    raise InputError(
+        f"covariance_type must be one of full, tied, diag, spherical, or of mclust's {', '.join(SHAPES)} "
+        f"(E and V for one column), got {name!r}"
+    )
 
 
 def contains(a: str, b: str) -> bool:

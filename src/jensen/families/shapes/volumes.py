@@ -58,7 +58,7 @@ def vei(counts: Array, scatter: Array) -> Array:
     NumericalFailure
         If no component has scatter along some axis, or one has none at all.
     """
-    return diagonals(_along_axes(counts, variances(scatter)))
+    return diagonals(along_axes(counts, variances(scatter)))
 
 
 def vev(counts: Array, scatter: Array) -> Array:
@@ -68,7 +68,7 @@ def vev(counts: Array, scatter: Array) -> Array:
     rest is `vei` of the eigenvalues. The best A is in that order, being a sum of such.
     """
     values, vectors = np.linalg.eigh(scatter)
-    return rotated(_along_axes(counts, np.maximum(values, 0.0)), vectors)
+    return rotated(along_axes(counts, np.maximum(values, 0.0)), vectors)
 
 
 def vee(counts: Array, scatter: Array) -> Array:
@@ -89,7 +89,7 @@ def vee(counts: Array, scatter: Array) -> Array:
     return np.asarray(np.exp(logs)[:, None, None] * common)
 
 
-def _along_axes(counts: Array, values: Array) -> Array:
+def along_axes(counts: Array, values: Array) -> Array:
     """Variances (K, d) of one shape from scatter along axes (K, d)."""
 
     def pooled(weights: Array) -> tuple[float, Array, Array]:
