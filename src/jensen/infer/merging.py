@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.special import xlog1py
 
 from jensen.core.block import AnyArray, Array
 from jensen.data.table import check_weights
@@ -263,12 +262,13 @@ def _drop(first: Array, second: Array, weight: Array) -> float:
 
     The difference of the two entropies, without taking a difference.
     """
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+    # Where one of the two is 0 nothing is torn.
+    torn = (first > 0.0) & (second > 0.0)
+    first, second = first[torn], second[torn]
+    with np.errstate(over="ignore"):
         # Ratios to the smallest floats overflow.
         up, down = np.minimum(second / first, _LARGEST), np.minimum(first / second, _LARGEST)
-    saved = xlog1py(first, up) + xlog1py(second, down)
-    # Where one of the two is 0 nothing is torn.
-    return float(weight @ np.where((first > 0.0) & (second > 0.0), saved, 0.0))
+    return float(weight[torn] @ (first * np.log1p(up) + second * np.log1p(down)))
 
 
 def _summed(resp: Array, clusters: Sequence[tuple[int, ...]]) -> Array:
