@@ -28,7 +28,6 @@ _SUM_TO_ONE = 1e-6
 _NOTHING = 1e-12
 # Two lines through three points always fit: fewer points than this have no elbow.
 _FEWEST_POINTS = 4
-_LARGEST = np.finfo(np.float64).max
 
 Clusters = tuple[tuple[int, ...], ...]
 Merge = tuple[tuple[int, ...], tuple[int, ...]]
@@ -233,7 +232,7 @@ def _checked(responsibilities: Array) -> Array:
 def _hierarchy(resp: Array, weight: Array) -> tuple[list[Merge], Array, Array]:
     """The merges, what each takes off the entropy, and the weight it concerns, from K components on."""
     n_components = resp.shape[1]
-    columns = [resp[:, j] for j in range(n_components)]
+    columns = list(np.ascontiguousarray(resp.T))
     groups: list[tuple[int, ...]] = [(j,) for j in range(n_components)]
     saved = np.full((n_components, n_components), -np.inf)
     for j in range(n_components):
@@ -258,17 +257,17 @@ def _hierarchy(resp: Array, weight: Array) -> tuple[list[Merge], Array, Array]:
 
 
 def _drop(first: Array, second: Array, weight: Array) -> float:
-    """What the union of two clusters takes off the entropy: sum of w (a log(1 + b/a) + b log(1 + a/b)), never below 0.
+    """What the union of two clusters takes off the entropy, never below 0.
 
-    The difference of the two entropies, without taking a difference.
+    With q the smaller share of a row by the larger one, it is the sum of w ((a + b) log(1 + q) - min(a, b) log q): the
+    difference of the two entropies, without taking a difference.
     """
     # Where one of the two is 0 nothing is torn.
     torn = (first > 0.0) & (second > 0.0)
     first, second = first[torn], second[torn]
-    with np.errstate(over="ignore"):
-        # Ratios to the smallest floats overflow.
-        up, down = np.minimum(second / first, _LARGEST), np.minimum(first / second, _LARGEST)
-    return float(weight[torn] @ (first * np.log1p(up) + second * np.log1p(down)))
+    smaller = np.minimum(first, second)
+    ratio = smaller / np.maximum(first, second)
+    return float(weight[torn] @ ((first + second) * np.log1p(ratio) - smaller * np.log(ratio)))
 
 
 def _summed(resp: Array, clusters: Sequence[tuple[int, ...]]) -> Array:
