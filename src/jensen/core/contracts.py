@@ -147,8 +147,8 @@ class FamilyTrail(Protocol):
         ...
 
     @property
-    def failed(self) -> int:
-        """The component without a density after that, or -1."""
+    def failure(self) -> str:
+        """What ended the steps before their number was full; "" if nothing did."""
         ...
 
 
@@ -208,7 +208,11 @@ class Family(Protocol):
         ...
 
     def by_component(self, params: Parameters) -> Mapping[str, Array]:
-        """The parameters that every component has of its own, by name, each of shape (K, ...)."""
+        """The parameters that every component has of its own, by name, each of shape (K, ...).
+
+        A family whose last components are of another kind declares ``n_alike``, how many come before them, and those
+        alone count here.
+        """
         ...
 
     def sample(self, params: Parameters, component: int, n: int, rng: np.random.Generator) -> AnyArray:

@@ -138,7 +138,11 @@ def matcher(model: Any, source: Any, reference: Parameters) -> tuple[Callable[[P
     if not exchangeable(model) or n_components < 2:
         return None, ""
     if callable(getattr(model, "responsibilities", None)):
-        return lambda params: assign(agreement_of_shares(model, source, reference, params)), "shares of the rows"
+        alike = slice(n_components)  # components of another kind, such as noise, come last and keep their places
+        return (
+            lambda params: assign(agreement_of_shares(model, source, reference, params)[alike, alike]),
+            "shares of the rows",
+        )
     mine = _flat(own)
     unit = mine.std(axis=0)
     unit = np.where(unit > 0, unit, np.maximum(np.abs(mine).mean(axis=0), 1e-300))

@@ -285,9 +285,10 @@ class _Checks:
 
     def by_component(self) -> None:
         found = self.suite.call("by_component", self.family.by_component, self.start)
-        wrong = [name for name, value in found.items() if np.shape(value)[:1] != (self.k,)]
+        alike = int(getattr(self.family, "n_alike", self.k))
+        wrong = [name for name, value in found.items() if np.shape(value)[:1] != (alike,)]
         if wrong:
-            raise self.suite.blame("by_component", f"returned '{wrong[0]}' not along ({self.k}, ...)")
+            raise self.suite.blame("by_component", f"returned '{wrong[0]}' not along ({alike}, ...)")
 
     def faults(self) -> None:
         found = self.suite.call("faults", self.family.faults, self.start, self.shares.sum(axis=0))
