@@ -581,7 +581,8 @@ def burst_arguments(**changes):
     records = np.zeros((steps + 1, 2 * (k + k * d + k * d * d) + 1))
     # Weights, means and covariances of the start; the E-step there is asked for.
     records[0, : k + k * d + k * d * d] = np.r_[np.ones(k), np.arange(k * d), np.tile(np.eye(d).ravel(), k)]
-    given = dict(isa=ISAS[-1], x=x, weight=None, shape=0, n_components=k, ridge=np.ones(d), steps=steps)
+    step = dict(shape=0, rule=13, ridge=np.ones(d), count=1.0, scatter=np.eye(d), strength=0.5, centre=np.zeros(d))
+    given = dict(isa=ISAS[-1], x=x, weight=None, **step, ratio=np.inf, equal_weights=False, n_components=k, steps=steps)
     return {**given, "from_start": True, "records": records, **changes}
 
 
@@ -591,6 +592,7 @@ def test_bursts_refuse_arrays_that_do_not_fit():
     del shorter["x"]  # fewer rows are no mistake
     bad = [*shorter.items(), ("steps", 5), ("steps", -1), ("shape", 4), ("shape", -1), ("weight", np.ones(29))]
     bad += [("n_components", 4), ("n_components", 0), ("x", np.zeros((30, 2), dtype=np.float32)), ("isa", "mmx")]
+    bad += [("x", np.zeros((30, 1))), ("rule", 14), ("rule", -1), ("rule", 6), ("shape", 2), ("centre", None)]
     for name, value in bad:
         with pytest.raises((TypeError, ValueError)):
             native.burst(**burst_arguments(**{name: value}))

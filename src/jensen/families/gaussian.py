@@ -42,6 +42,7 @@ from jensen.kernels.choose import (
     native_maximize,
     remembers,
 )
+from jensen.kernels.mstep import MStep
 from jensen.kernels.portable import Layout, gaussian_log_joint, weighted_moments
 from jensen.numerics.cholesky import lower_factors
 
@@ -93,6 +94,11 @@ class Gaussian:
     def layout(self) -> Layout:
         """How covariances and scatters are stored: (K, d, d) full, (d, d) tied, (K, d) diag, (K,) spherical."""
         return self.kind.layout
+
+    @cached_property
+    def m_step(self) -> MStep:
+        """What native M-steps maximise within."""
+        return MStep(self.layout, self.kind.name, self.ridge)
 
     @cached_property
     def domains(self) -> Mapping[str, Domain]:
@@ -187,7 +193,7 @@ class Gaussian:
         counts = statistics.counts
         if statistics.shift is params["means"]:
             old, moments = (statistics.shift, params["covariances"]), (counts, statistics.first, statistics.scatter)
-            found = native_maximize(self.layout, self.ridge, old, moments) if self._is_plain else None
+            found = native_maximize(self.m_step, old, moments)
             if found is not None:
                 return {"means": found[0], "covariances": found[1]}
         means, scatter = statistics.centred()
@@ -240,10 +246,8 @@ class Gaussian:
             if statistics.shift is not params["means"]:
                 return None
             moments = (statistics.counts, statistics.first, statistics.scatter)
-        if not self._is_plain:
-            return None
         start = (params["weights"], params["means"], params["covariances"])
-        return gaussian_burst(block.x, block.weight, self.layout, self.ridge, steps, start, moments)
+        return gaussian_burst(block.x, block.weight, self.m_step, steps, start, moments)
 
     def on_trail(self, params: Parameters, trail: GaussianTrail, step: int) -> tuple[Parameters, GaussianStatistics]:
         """Parameters of the same domains, and their statistics, after a step of a trail; 0 is its start."""

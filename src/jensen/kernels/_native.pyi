@@ -21,24 +21,38 @@ def burst(
     x: AnyArray,
     weight: Array | None,
     shape: int,
-    n_components: int,
+    rule: int,
     ridge: Array,
+    count: float,
+    scatter: Array | None,
+    strength: float,
+    centre: Array | None,
+    ratio: float,
+    equal_weights: bool,
+    n_components: int,
     steps: int,
     from_start: bool,
     records: Array,
 ) -> tuple[int, int]: ...
 def maximize(
     shape: int,
+    rule: int,
     ridge: Array,
+    count: float,
+    scatter: Array | None,
+    strength: float,
+    centre: Array | None,
+    ratio: float,
+    equal_weights: bool,
     old_means: Array,
     old_covariances: Array,
     counts: Array,
     first: Array,
-    scatter: Array,
+    second: Array,
     weights: Array,
     means: Array,
     covariances: Array,
-) -> None: ...
+) -> int: ...
 def factors(
     shape: int, covariances: Array, ridge: Array, whitening: Array, constants: Array, penalty: Array
 ) -> int: ...

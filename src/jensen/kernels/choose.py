@@ -16,11 +16,10 @@ import numpy as np
 
 from jensen.core.block import AnyArray, Array
 from jensen.core.contracts import RowPass
-from jensen.errors import InputError
+from jensen.errors import InputError, NumericalFailure
 from jensen.kernels import portable
+from jensen.kernels.mstep import LAYOUT_CODES, MStep
 from jensen.kernels.portable import Layout
-
-_SHAPE_CODES = {"full": 0, "tied": 1, "diag": 2, "spherical": 3}
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ def gaussian_moments(
         return portable.gaussian_moments(x, weight, shape, centres, whitening, offsets)
     counts, first, scatter = np.zeros(len(centres)), np.zeros(centres.shape), np.zeros(whitening.shape)
     loglik = chosen.module.moments(
-        chosen.isa, x, weight, _SHAPE_CODES[shape], centres, whitening, offsets, counts, first, scatter, last
+        chosen.isa, x, weight, LAYOUT_CODES[shape], centres, whitening, offsets, counts, first, scatter, last
     )
     return counts, first, scatter, loglik
 
@@ -117,7 +116,7 @@ def gaussian_rows(
     density = np.empty((2, n)) if wanted == "density" else None
     responsibilities = np.empty((n, len(centres))) if wanted == "responsibilities" else None
     labels = np.empty(n, dtype=np.int64) if wanted == "labels" else None
-    code = _SHAPE_CODES[shape]
+    code = LAYOUT_CODES[shape]
     chosen.module.rows(chosen.isa, x, code, centres, whitening, offsets, density, responsibilities, labels)
     found = density if density is not None else responsibilities if responsibilities is not None else labels
     assert found is not None
@@ -136,21 +135,19 @@ def native_factors(
     if module is None or ridge.size > FEW_FEATURES:
         return None
     whitening, constants, penalty = np.empty(covariances.shape), np.empty(n_components), np.empty(n_components)
-    failed = module.factors(_SHAPE_CODES[shape], covariances, ridge, whitening, constants, penalty)
+    failed = module.factors(LAYOUT_CODES[shape], covariances, ridge, whitening, constants, penalty)
     return whitening, constants, penalty, failed
 
 
 def native_maximize(
-    shape: Layout, ridge: Array, old: tuple[Array, Array], moments: tuple[Array, Array, Array]
+    step: MStep, old: tuple[Array, Array], moments: tuple[Array, Array, Array]
 ) -> tuple[Array, Array] | None:
     """Means and covariances that maximise, of few features, from the code that a burst takes them from.
 
     Parameters
     ----------
-    shape : {"full", "tied", "diag", "spherical"}
-        Which covariances.
-    ridge : ndarray of shape (d,)
-        Diagonal of R.
+    step : MStep
+        What to maximise within.
     old : tuple of ndarray
         Means, about which the moments are, and covariances, which a component without rows keeps.
     moments : tuple of ndarray
@@ -159,14 +156,35 @@ def native_maximize(
     Returns
     -------
     tuple of ndarray or None
-        None where there is no native kernel, or NumPy does it better.
+        None where there is no native kernel, NumPy does it better, or the old covariances are nothing to begin at.
+
+    Raises
+    ------
+    NumericalFailure
+        If the likelihood has no maximum.
     """
     module = choice().module
-    if module is None or ridge.size > FEW_FEATURES:
+    if module is None or not _is_small(step, *old[0].shape):
         return None
     weights, means, covariances = np.empty(len(moments[0])), np.empty(old[0].shape), np.empty(old[1].shape)
-    module.maximize(_SHAPE_CODES[shape], ridge, *old, *moments, weights, means, covariances)
+    failed = module.maximize(*step.arguments, *old, *moments, weights, means, covariances)
+    if failed == _NO_START:
+        return None
+    if failed >= 0:
+        raise NumericalFailure(_not_positive_definite(failed, len(means)))
     return means, covariances
+
+
+def _is_small(step: MStep, n_components: int, d: int) -> bool:
+    """Whether the native M-step is the faster one."""
+    return d <= FEW_FEATURES and (step.rule not in _NEWTON or n_components <= _FEW_COMPONENTS)
+
+
+def _not_positive_definite(failed: int, n_components: int) -> str:
+    """What the native M-step says of itself by a number, in words."""
+    if failed < n_components:
+        return f"covariance of component [{failed}] is not positive definite"
+    return "the part of the covariances that is common to all components is not positive definite"
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,13 +200,19 @@ class GaussianTrail:
     done : int
         Steps that were taken; -1 if the start has no density.
     failed : int
-        The component whose covariance was not positive definite after `done` steps, or -1.
+        The component whose covariance was not positive definite after `done` steps, K if it was what all have in
+        common, or -1.
     """
 
     records: Array
     shapes: tuple[tuple[int, ...], ...]
     done: int
     failed: int
+
+    @property
+    def failure(self) -> str:
+        """What ended the steps, in words; nothing if all were taken."""
+        return "" if self.failed < 0 else _not_positive_definite(self.failed, self.shapes[0][0])
 
     @property
     def objective(self) -> Array:
@@ -207,6 +231,10 @@ class GaussianTrail:
 
 # Beyond these, the numerical work outweighs the calls, and LAPACK does the M-step better.
 FEW_FEATURES = 16
+# The same of components, for the rules that take Newton steps in all of them at once.
+_NEWTON, _FEW_COMPONENTS = ("VEI", "VEE", "VEV"), 64
+# What the native module returns where an M-step cannot begin at the old covariances.
+_NO_START = -2
 _BURST_NUMBERS = 1 << 17
 _BURST_WORK = 1 << 22
 
@@ -214,8 +242,7 @@ _BURST_WORK = 1 << 22
 def gaussian_burst(
     x: AnyArray,
     weight: Array | None,
-    shape: Layout,
-    ridge: Array,
+    step: MStep,
     steps: int,
     start: tuple[Array, Array, Array],
     moments: tuple[Array, Array, Array] | None,
@@ -228,10 +255,8 @@ def gaussian_burst(
         All the rows, float64.
     weight : ndarray of shape (n,) or None
         Weights of the rows.
-    shape : {"full", "tied", "diag", "spherical"}
-        Which covariances.
-    ridge : ndarray of shape (d,)
-        Diagonal of R.
+    step : MStep
+        What M-steps maximise within.
     steps : int
         M-steps, each with the E-step after it.
     start : tuple of ndarray
@@ -242,13 +267,14 @@ def gaussian_burst(
     Returns
     -------
     GaussianTrail or None
-        None where there is no native kernel, or the problem is too large to gain by it.
+        None where there is no native kernel, the problem is too large to gain by it, or no M-step of the rule may begin
+        at the start's covariances.
     """
     chosen = choice()
     n_components, d = start[1].shape
     head = sum(array.size for array in start)
     work = len(x) * n_components * (d + 1) * (d + 2)
-    if chosen.module is None or d > FEW_FEATURES or x.dtype != np.float64 or work > _BURST_WORK:
+    if chosen.module is None or not _is_small(step, n_components, d) or x.dtype != np.float64 or work > _BURST_WORK:
         return None
     length = 2 * head + 1
     steps = min(steps, _BURST_NUMBERS // length)
@@ -257,10 +283,11 @@ def gaussian_burst(
     records = np.empty((steps + 1, length))
     given = np.concatenate([array.ravel() for array in (*start, *(moments or ()))])
     records[0, : given.size] = given
-    code = _SHAPE_CODES[shape]
     done, failed = chosen.module.burst(
-        chosen.isa, x, weight, code, n_components, ridge, steps, moments is None, records
+        chosen.isa, x, weight, *step.arguments, n_components, steps, moments is None, records
     )
+    if done == _NO_START:
+        return None
     shapes = (*(array.shape for array in start), (n_components,), start[1].shape, start[2].shape)
     return GaussianTrail(records, shapes, done, failed)
 
@@ -298,7 +325,7 @@ def native_labelled_moments(
     counts, means = np.zeros(n_components), np.zeros((n_components, d))
     scatter = np.zeros(portable.scatter_shape(shape, n_components, d))
     contiguous, codes = np.ascontiguousarray(x), labels.astype(np.int64)
-    module.labelled_moments(contiguous, weight, codes, _SHAPE_CODES[shape], counts, means, scatter)
+    module.labelled_moments(contiguous, weight, codes, LAYOUT_CODES[shape], counts, means, scatter)
     return counts, means, scatter
 
 

@@ -66,8 +66,7 @@ class _MixtureTrail:
 
     @property
     def failure(self) -> str:
-        failed = self.trail.failed
-        return "" if failed < 0 else f"covariance of component [{failed}] is not positive definite"
+        return self.trail.failure
 
     def point(self, index: int) -> tuple[Parameters, MixtureStatistics]:
         params, components = self.model.family.on_trail(self.template, self.trail, index + self.first)

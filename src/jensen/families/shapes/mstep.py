@@ -9,7 +9,7 @@ import numpy as np
 from jensen.core.block import Array
 from jensen.errors import InputError
 from jensen.families.shapes import closed, volumes
-from jensen.families.shapes.axes import common_axes, eve, vve
+from jensen.families.shapes.axes import eve, vve
 from jensen.families.shapes.table import CovarianceShape, covariance_shape
 from jensen.numerics.cholesky import log_diagonals, lower_factors, symmetric, triangular_inverses
 
@@ -43,8 +43,8 @@ def maximize_shape(name: str, counts: Array, scatter: Array, previous: Array | N
         W_k = sum_i r_ik (x_i - mu_k)(x_i - mu_k)', symmetric. A ridge R enters every shape as W_k + n_k R.
     previous : ndarray of shape (K, d, d), optional
         The covariances before. EVE and VVE search on from their axes if they have common ones, and so end no lower;
-        other shapes have one maximum and need no start. Components without rows keep of theirs what the shape gives
-        each component of its own, and take what it makes common from the others.
+        other shapes have one maximum and need no start. Components without rows keep theirs, if the shape makes nothing
+        common, and take that of the largest component otherwise.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def maximize_shape(name: str, counts: Array, scatter: Array, previous: Array | N
     covariances = np.array(previous, dtype=np.float64)
     if alive.any():
         covariances[alive] = _maximize(shape, counts[alive], scatter[alive], covariances[alive])
-        covariances[~alive] = _kept(shape, covariances[~alive], covariances[alive])
+        covariances[~alive] = _kept(shape, covariances[~alive], covariances[alive], counts[alive])
     return covariances
 
 
@@ -85,7 +85,7 @@ def maximize_variances(name: str, counts: Array, scatter: Array, previous: Array
     scatter : ndarray of shape (K, d)
         Diagonals of W_k, at least 0.
     previous : ndarray of shape (K, d)
-        The variances before, of which components without rows keep what is their own.
+        The variances before; returned if no component has rows.
 
     Raises
     ------
@@ -98,8 +98,7 @@ def maximize_variances(name: str, counts: Array, scatter: Array, previous: Array
     variances = np.array(previous, dtype=np.float64)
     if alive.any():
         variances[alive] = rule(counts[alive], scatter[alive])
-        of = _kept(covariance_shape(name), closed.diagonals(variances[~alive]), closed.diagonals(variances[alive]))
-        variances[~alive] = np.diagonal(of, axis1=1, axis2=2)
+        variances[~alive] = _kept(covariance_shape(name), variances[~alive], variances[alive], counts[alive])
     return variances
 
 
@@ -109,30 +108,14 @@ def _maximize(shape: CovarianceShape, counts: Array, scatter: Array, previous: A
     return _WITHOUT_START[shape.name](counts, scatter)
 
 
-def _kept(shape: CovarianceShape, old: Array, others: Array) -> Array:
-    """Covariances of components without rows: what is their own as it was, what is common from the others."""
-    if shape.name == "VVV":
+def _kept(shape: CovarianceShape, old: Array, others: Array, counts: Array) -> Array:
+    """Covariances of components without rows: what they were where each is free, or that of the largest of the others.
+
+    They have no likelihood to lose, and no share of any row to come; all that counts is that the shape holds them.
+    """
+    if shape.name in ("VVV", "VVI", "VII"):
         return old
-    d = old.shape[-1]
-    if shape.orientation == "V":
-        values, axes = np.linalg.eigh(old)
-        common = np.linalg.eigvalsh(others[0])
-    else:
-        # Along the axes that are common now, an old covariance has its variances.
-        axes = np.eye(d) if shape.orientation == "I" else common_axes(others)
-        values, common = (
-            np.einsum("ji,...jk,ki->...i", axes, matrices, axes, optimize=True) for matrices in (old, others[0])
-        )
-    logs, log_common = np.log(values), np.log(common)
-    own = 2.0 * log_diagonals(lower_factors(old))[:, None] / d
-    volume = log_common.mean() if shape.volume == "E" else own
-    if shape.shape == "I":
-        form = np.zeros_like(logs)
-    elif shape.shape == "E":
-        form = np.broadcast_to(log_common - log_common.mean(), logs.shape)
-    else:
-        form = logs - logs.mean(axis=-1, keepdims=True)
-    return closed.rotated(np.exp(volume + form), axes)
+    return np.broadcast_to(others[np.argmax(counts)], old.shape)
 
 
 def complete_objective(counts: Array, scatter: Array, covariances: Array) -> float:

@@ -145,10 +145,34 @@ auto* data_of(const Array& array, size_t size) {
     return array.data();
 }
 
+// The M-step as Python hands it over: kernels/mstep.py.
+jensen::MStep make_step(int shape, int rule, const Input& ridge, double count, const std::optional<Input>& scatter,
+                        double strength, const std::optional<Input>& centre, double ratio, bool equal_weights) {
+    const size_t d = ridge.size(), blocks[] = {d * d, d * d, d, 1};
+    if (rule < 0 || rule >= jensen::kRules || d == 0 ||
+        static_cast<int>(jensen::layout_of(static_cast<jensen::Rule>(rule))) != shape || (strength > 0.0 && !centre)) {
+        throw std::invalid_argument("the M-step is none that the kernel knows");
+    }
+    jensen::MStep step;
+    step.rule = static_cast<jensen::Rule>(rule);
+    step.ridge = ridge.data();
+    step.count = count;
+    step.scatter = scatter ? data_of(*scatter, blocks[shape]) : nullptr;
+    step.strength = strength;
+    step.centre = centre ? data_of(*centre, d) : nullptr;
+    step.ratio = ratio;
+    step.equal_weights = equal_weights;
+    return step;
+}
+
 std::tuple<int, int> burst(const std::string& isa, const Matrix<double>& x, const std::optional<Input>& weight,
-                           int shape, int K, const Input& ridge, int steps, bool from_start, const Output& records) {
+                           int shape, int rule, const Input& ridge, double count, const std::optional<Input>& scatter,
+                           double strength, const std::optional<Input>& centre, double ratio, bool equal_weights,
+                           int K, int steps, bool from_start, const Output& records) {
     const Kernels& kernels = kernels_named(isa);
-    if (K < 1 || x.shape(1) == 0 || shape < 0 || shape > 3 || steps < 0) {
+    const jensen::MStep step =
+        make_step(shape, rule, ridge, count, scatter, strength, centre, ratio, equal_weights);
+    if (K < 1 || x.shape(1) != ridge.size() || steps < 0) {
         throw std::invalid_argument("arrays of the pass do not fit one another");
     }
     Task<double> task;
@@ -160,42 +184,41 @@ std::tuple<int, int> burst(const std::string& isa, const Matrix<double>& x, cons
     task.weight = weight ? data_of(*weight, x.shape(0)) : nullptr;
     const size_t room = (static_cast<size_t>(steps) + 1) * jensen::record_size(task.shape, K, task.d);
     double* out = data_of(records, room);
-    const double* r = data_of(ridge, x.shape(1));
     int failed = -1;
     nb::gil_scoped_release release;
-    const int done = jensen::burst(kernels, task, r, steps, from_start, out, &failed);
+    const int done = jensen::burst(kernels, task, step, steps, from_start, out, &failed);
     return {done, failed};
 }
 
-void maximize(int shape, const Input& ridge, const Input& old_means, const Input& old_covariances,
-              const Input& counts, const Input& first, const Input& scatter, const Output& weights,
-              const Output& means, const Output& covariances) {
+int maximize(int shape, int rule, const Input& ridge, double count, const std::optional<Input>& scatter,
+             double strength, const std::optional<Input>& centre, double ratio, bool equal_weights,
+             const Input& old_means, const Input& old_covariances, const Input& counts, const Input& first,
+             const Input& second, const Output& weights, const Output& means, const Output& covariances) {
+    const jensen::MStep step =
+        make_step(shape, rule, ridge, count, scatter, strength, centre, ratio, equal_weights);
     const size_t k = counts.size(), d = ridge.size();
-    const size_t sizes[] = {k * d * d, d * d, k * d, k};
-    if (shape < 0 || shape > 3) throw std::invalid_argument("arrays of the pass do not fit one another");
-    const size_t size = sizes[shape];
-    std::vector<double> scratch(jensen::maximize_scratch(static_cast<int>(k), static_cast<int>(d)));
+    if (k == 0) throw std::invalid_argument("arrays of the pass do not fit one another");
+    const size_t size = jensen::covariance_size(static_cast<Shape>(shape), static_cast<int>(k), static_cast<int>(d));
+    jensen::Maximizer maximizer(step, static_cast<int>(k), static_cast<int>(d));
     // The old parameters are read and left alone.
     const jensen::Mixture old{nullptr, const_cast<double*>(data_of(old_means, k * d)),
                               const_cast<double*>(data_of(old_covariances, size)), nullptr, nullptr, nullptr};
     const jensen::Mixture out{data_of(weights, k), data_of(means, k * d), data_of(covariances, size),
                               nullptr, nullptr, nullptr};
-    jensen::maximize(static_cast<Shape>(shape), static_cast<int>(k), static_cast<int>(d),
-                     {counts.data(), data_of(first, k * d), data_of(scatter, size)}, old, ridge.data(), out,
-                     scratch.data());
+    if (!maximizer.begins_at(old.covariances)) return jensen::kNoStart;
+    return maximizer.maximize({counts.data(), data_of(first, k * d), data_of(second, size)}, old, out);
 }
 
 int factors(int shape, const Input& covariances, const Input& ridge, const Output& whitening, const Output& constants,
             const Output& penalty) {
     const size_t k = constants.size(), d = ridge.size();
-    const size_t sizes[] = {k * d * d, d * d, k * d, k};
-    if (shape < 0 || shape > 3 || covariances.size() != sizes[shape]) {
-        throw std::invalid_argument("arrays of the pass do not fit one another");
-    }
-    std::vector<double> scratch(jensen::maximize_scratch(static_cast<int>(k), static_cast<int>(d)));
+    if (shape < 0 || shape > 3) throw std::invalid_argument("arrays of the pass do not fit one another");
+    const size_t size = jensen::covariance_size(static_cast<Shape>(shape), static_cast<int>(k), static_cast<int>(d));
+    if (covariances.size() != size) throw std::invalid_argument("arrays of the pass do not fit one another");
+    std::vector<double> scratch(d * d);
     // `factors` reads the covariances and leaves them alone.
     const jensen::Mixture mixture{nullptr, nullptr, const_cast<double*>(covariances.data()),
-                                  data_of(whitening, sizes[shape]), constants.data(), data_of(penalty, k)};
+                                  data_of(whitening, size), constants.data(), data_of(penalty, k)};
     return jensen::factors(static_cast<Shape>(shape), static_cast<int>(k), static_cast<int>(d), ridge.data(), mixture,
                            scratch.data());
 }
@@ -294,11 +317,14 @@ NB_MODULE(_native, m) {
           nb::arg("shape"), nb::arg("centres"), nb::arg("whitening"), nb::arg("offsets"), nb::arg("counts").noconvert(),
           nb::arg("first").noconvert(), nb::arg("scatter").noconvert(), nb::arg("last").none().noconvert());
     m.def("burst", &burst, nb::arg("isa"), nb::arg("x").noconvert(), nb::arg("weight").none(), nb::arg("shape"),
-          nb::arg("n_components"), nb::arg("ridge"), nb::arg("steps"), nb::arg("from_start"),
-          nb::arg("records").noconvert());
-    m.def("maximize", &maximize, nb::arg("shape"), nb::arg("ridge"), nb::arg("old_means"), nb::arg("old_covariances"),
-          nb::arg("counts"), nb::arg("first"), nb::arg("scatter"), nb::arg("weights").noconvert(),
-          nb::arg("means").noconvert(), nb::arg("covariances").noconvert());
+          nb::arg("rule"), nb::arg("ridge"), nb::arg("count"), nb::arg("scatter").none(), nb::arg("strength"),
+          nb::arg("centre").none(), nb::arg("ratio"), nb::arg("equal_weights"), nb::arg("n_components"),
+          nb::arg("steps"), nb::arg("from_start"), nb::arg("records").noconvert());
+    m.def("maximize", &maximize, nb::arg("shape"), nb::arg("rule"), nb::arg("ridge"), nb::arg("count"),
+          nb::arg("scatter").none(), nb::arg("strength"), nb::arg("centre").none(), nb::arg("ratio"),
+          nb::arg("equal_weights"), nb::arg("old_means"), nb::arg("old_covariances"), nb::arg("counts"),
+          nb::arg("first"), nb::arg("second"), nb::arg("weights").noconvert(), nb::arg("means").noconvert(),
+          nb::arg("covariances").noconvert());
     m.def("factors", &factors, nb::arg("shape"), nb::arg("covariances"), nb::arg("ridge"),
           nb::arg("whitening").noconvert(), nb::arg("constants").noconvert(), nb::arg("penalty").noconvert());
     m.def("seed_rows", &seed_rows, nb::arg("z").noconvert(), nb::arg("weight"), nb::arg("candidates"),

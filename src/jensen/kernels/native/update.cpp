@@ -6,41 +6,13 @@
 #include <memory>
 #include <vector>
 
+#include "dense.hpp"
+
 namespace jensen {
 
 namespace {
 
 constexpr double kLog2Pi = 1.8378770664093454836;
-
-// Lower Cholesky factor and its inverse, both (d, d); false if the matrix is not positive definite.
-bool factorise(const double* matrix, int d, double* factor, double* inverse, double* log_diagonal) {
-    double total = 0.0;
-    for (int i = 0; i < d; ++i) {
-        for (int j = 0; j <= i; ++j) {
-            double sum = matrix[i * d + j];
-            for (int l = 0; l < j; ++l) sum -= factor[i * d + l] * factor[j * d + l];
-            if (i > j) {
-                factor[i * d + j] = sum / factor[j * d + j];
-            } else if (sum > 0.0 && std::isfinite(sum)) {
-                factor[i * d + i] = std::sqrt(sum);
-                total += std::log(factor[i * d + i]);
-            } else {
-                return false;
-            }
-        }
-    }
-    for (int j = 0; j < d; ++j) {
-        for (int i = 0; i < j; ++i) inverse[i * d + j] = 0.0;
-        inverse[j * d + j] = 1.0 / factor[j * d + j];
-        for (int i = j + 1; i < d; ++i) {
-            double sum = 0.0;
-            for (int l = j; l < i; ++l) sum += factor[i * d + l] * inverse[l * d + j];
-            inverse[i * d + j] = -sum / factor[i * d + i];
-        }
-    }
-    *log_diagonal = total;
-    return true;
-}
 
 double penalty_of(const double* inverse, const double* ridge, int d) {
     double total = 0.0;
@@ -51,10 +23,7 @@ double penalty_of(const double* inverse, const double* ridge, int d) {
 
 }  // namespace
 
-size_t maximize_scratch(int K, int d) { return static_cast<size_t>(K) * d + static_cast<size_t>(d) * d; }
-
 int factors(Shape shape, int K, int d, const double* ridge, const Mixture& mixture, double* scratch) {
-    double* factor = scratch + static_cast<size_t>(K) * d;
     const double base = -0.5 * d * kLog2Pi;
     double trace_ridge = 0.0;
     for (int j = 0; j < d; ++j) trace_ridge += ridge[j];
@@ -63,7 +32,7 @@ int factors(Shape shape, int K, int d, const double* ridge, const Mixture& mixtu
         for (int k = 0; k < n_matrices; ++k) {
             const size_t at = static_cast<size_t>(k) * d * d;
             double log_diagonal;
-            if (!factorise(mixture.covariances + at, d, factor, mixture.whitening + at, &log_diagonal)) return k;
+            if (!factorise(mixture.covariances + at, d, scratch, mixture.whitening + at, &log_diagonal)) return k;
             mixture.constants[k] = base - log_diagonal;
             mixture.penalty[k] = penalty_of(mixture.whitening + at, ridge, d);
         }
@@ -75,7 +44,7 @@ int factors(Shape shape, int K, int d, const double* ridge, const Mixture& mixtu
     }
     for (int k = 0; k < K; ++k) {
         if (shape == Shape::spherical) {
-            if (!(mixture.covariances[k] > 0.0)) return k;
+            if (!(mixture.covariances[k] > 0.0 && std::isfinite(mixture.covariances[k]))) return k;
             const double w = mixture.whitening[k] = 1.0 / std::sqrt(mixture.covariances[k]);
             mixture.constants[k] = base + d * std::log(w);
             mixture.penalty[k] = 0.5 * w * w * trace_ridge;
@@ -84,7 +53,7 @@ int factors(Shape shape, int K, int d, const double* ridge, const Mixture& mixtu
         double log_sum = 0.0, penalty = 0.0;
         for (int j = 0; j < d; ++j) {
             const int at = k * d + j;
-            if (!(mixture.covariances[at] > 0.0)) return k;
+            if (!(mixture.covariances[at] > 0.0 && std::isfinite(mixture.covariances[at]))) return k;
             const double w = mixture.whitening[at] = 1.0 / std::sqrt(mixture.covariances[at]);
             log_sum += std::log(w);
             penalty += w * w * ridge[j];
@@ -95,82 +64,179 @@ int factors(Shape shape, int K, int d, const double* ridge, const Mixture& mixtu
     return -1;
 }
 
-void maximize(Shape shape, int K, int d, const Moments& moments, const Mixture& old, const double* ridge,
-              const Mixture& out, double* scratch) {
-    double* step = scratch;
-    double total = 0.0, trace_ridge = 0.0;
-    for (int k = 0; k < K; ++k) total += moments.counts[k];
-    for (int j = 0; j < d; ++j) trace_ridge += ridge[j];
-    for (int k = 0; k < K; ++k) {
-        out.weights[k] = moments.counts[k] / total;
-        for (int j = 0; j < d; ++j) {
-            const int at = k * d + j;
-            step[at] = moments.counts[k] > 0.0 ? moments.first[at] / moments.counts[k] : 0.0;
-            out.means[at] = old.means[at] + step[at];
-        }
-    }
-    if (shape == Shape::tied) {
-        for (int i = 0; i < d; ++i) {
-            for (int j = 0; j <= i; ++j) {
-                double sum = 0.0;
-                for (int k = 0; k < K; ++k) sum += moments.first[k * d + i] * step[k * d + j];
-                const double value = (moments.scatter[i * d + j] - sum) / total + (i == j ? ridge[i] : 0.0);
-                out.covariances[i * d + j] = out.covariances[j * d + i] = value;
-            }
-        }
-        return;
-    }
-    for (int k = 0; k < K; ++k) {
-        // A component without rows keeps its covariance, which costs nothing.
-        const double count = moments.counts[k];
-        const bool alive = count > 0.0;
-        const double* first = moments.first + k * d;
-        const double* move = step + k * d;
-        if (shape == Shape::full) {
+Maximizer::Maximizer(const MStep& step, int K, int d)
+    : step_(step), layout_(layout_of(step.rule)), K_(K), d_(d), shaper_(step.rule, K, d),
+      moves_(static_cast<size_t>(K) * d), counts_(K), scatter_(is_plain(step.rule) ? 0 : covariance_size(layout_, K, d)) {}
+
+// Scatter about the means of the rows, which lie `moves_` from the old ones; then that of the prior's pseudo-rows.
+void Maximizer::centre(const Moments& moments, const Mixture& old, double* scatter) {
+    const int K = K_, d = d_;
+    const double* const moves = moves_.data();
+    for (int k = 0; k < (layout_ == Shape::tied ? 1 : K); ++k) {
+        const double *const first = moments.first + k * d, *const move = moves + k * d;
+        if (layout_ == Shape::full) {
             const size_t base = static_cast<size_t>(k) * d * d;
             for (int i = 0; i < d; ++i) {
                 for (int j = 0; j <= i; ++j) {
                     const size_t at = base + i * d + j;
-                    const double value =
-                        (moments.scatter[at] - first[i] * move[j]) / count + (i == j ? ridge[i] : 0.0);
-                    out.covariances[base + j * d + i] = out.covariances[at] = alive ? value : old.covariances[at];
+                    scatter[base + j * d + i] = scatter[at] = moments.scatter[at] - first[i] * move[j];
                 }
             }
-        } else if (shape == Shape::diag) {
+        } else if (layout_ == Shape::tied) {
+            for (int i = 0; i < d; ++i) {
+                for (int j = 0; j <= i; ++j) {
+                    double sum = 0.0;
+                    for (int l = 0; l < K; ++l) sum += moments.first[l * d + i] * moves[l * d + j];
+                    scatter[j * d + i] = scatter[i * d + j] = moments.scatter[i * d + j] - sum;
+                }
+            }
+        } else if (layout_ == Shape::diag) {
             for (int j = 0; j < d; ++j) {
-                const int at = k * d + j;
-                const double centred = moments.scatter[at] - first[j] * move[j];
-                out.covariances[at] =
-                    alive ? (centred > 0.0 ? centred : 0.0) / count + ridge[j] : old.covariances[at];
+                const double centred = moments.scatter[k * d + j] - first[j] * move[j];
+                scatter[k * d + j] = centred > 0.0 ? centred : 0.0;
             }
         } else {
             double centred = moments.scatter[k];
             for (int j = 0; j < d; ++j) centred -= first[j] * move[j];
-            out.covariances[k] =
-                alive ? (centred > 0.0 ? centred : 0.0) / (count * d) + trace_ridge / d : old.covariances[k];
+            scatter[k] = centred > 0.0 ? centred : 0.0;
+        }
+    }
+    if (!step_.scatter && step_.strength == 0.0) return;
+    for (int k = 0; k < K; ++k) {
+        const double count = moments.counts[k];
+        const double pull = step_.strength > 0.0 ? count * step_.strength / (count + step_.strength) : 0.0;
+        const double *const means = old.means + k * d, *const move = moves + k * d;
+        auto away = [&](int i) { return step_.centre ? means[i] + move[i] - step_.centre[i] : 0.0; };
+        auto pseudo = [&](size_t i) { return step_.scatter ? step_.scatter[i] : 0.0; };
+        if (layout_ == Shape::full || layout_ == Shape::tied) {
+            double* const into = layout_ == Shape::tied ? scatter : scatter + static_cast<size_t>(k) * d * d;
+            for (int i = 0; i < d; ++i)
+                for (int j = 0; j < d; ++j) into[i * d + j] += pull * (away(i) * away(j)) + pseudo(i * d + j);
+        } else if (layout_ == Shape::diag) {
+            for (int j = 0; j < d; ++j) scatter[k * d + j] += pull * (away(j) * away(j)) + pseudo(j);
+        } else {
+            double square = 0.0;
+            for (int j = 0; j < d; ++j) square += away(j) * away(j);
+            scatter[k] += pull * square + pseudo(0);
         }
     }
 }
 
-namespace {
-
-size_t covariance_size(Shape shape, size_t K, size_t d) {
-    const size_t sizes[] = {K * d * d, d * d, K * d, K};
-    return sizes[static_cast<int>(shape)];
+int Maximizer::maximize(const Moments& moments, const Mixture& old, const Mixture& out) {
+    const int K = K_, d = d_;
+    double total = 0.0, total_count = 0.0, trace_ridge = 0.0;
+    for (int k = 0; k < K; ++k) total += moments.counts[k];
+    for (int j = 0; j < d; ++j) trace_ridge += step_.ridge[j];
+    for (int k = 0; k < K; ++k) {
+        const double count = moments.counts[k];
+        out.weights[k] = step_.equal_weights ? 1.0 / K : count / total;
+        counts_[k] = count + step_.count;
+        total_count += counts_[k];
+        for (int j = 0; j < d; ++j) {
+            const int at = k * d + j;
+            const double move = moves_[at] = count > 0.0 ? moments.first[at] / count : 0.0;
+            out.means[at] = old.means[at] + move;
+            if (step_.strength > 0.0) {
+                const double pull = step_.strength / (count + step_.strength);
+                out.means[at] += pull * (step_.centre[j] - out.means[at]);
+            }
+        }
+    }
+    double* const covariances = out.covariances;
+    if (!is_plain(step_.rule)) {
+        double* const scatter = scatter_.data();
+        centre(moments, old, scatter);
+        for (int k = 0; k < K; ++k) {
+            // Each row is a ball N(x, R).
+            const double count = moments.counts[k];
+            for (int j = 0; j < d && layout_ != Shape::spherical; ++j) {
+                scatter[layout_ == Shape::full ? (static_cast<size_t>(k) * d + j) * d + j : k * d + j] +=
+                    count * step_.ridge[j];
+            }
+            if (layout_ == Shape::spherical) scatter[k] += count * trace_ridge;
+        }
+        const int failed = shaper_.maximize(counts_.data(), scatter, old.covariances, covariances);
+        if (failed >= 0) return failed;
+    } else {
+        centre(moments, old, covariances);
+        if (layout_ == Shape::tied) {
+            for (int i = 0; i < d; ++i) {
+                for (int j = 0; j <= i; ++j) {
+                    const double lift = i == j ? total / total_count * step_.ridge[i] : 0.0;
+                    covariances[i * d + j] = covariances[j * d + i] = covariances[i * d + j] / total_count + lift;
+                }
+            }
+        }
+        for (int k = 0; k < (layout_ == Shape::tied ? 0 : K); ++k) {
+            // A component without rows keeps its covariance, which costs nothing.
+            const double count = counts_[k], rows = moments.counts[k] / count;
+            const size_t size = covariance_size(layout_, 1, d), base = k * size;
+            if (!(count > 0.0)) {
+                std::copy_n(old.covariances + base, size, covariances + base);
+            } else if (layout_ == Shape::full) {
+                double* const at = covariances + base;
+                for (int i = 0; i < d; ++i)
+                    for (int j = 0; j < d; ++j) at[i * d + j] = at[i * d + j] / count + (i == j ? rows * step_.ridge[i] : 0.0);
+            } else if (layout_ == Shape::diag) {
+                for (int j = 0; j < d; ++j) covariances[base + j] = covariances[base + j] / count + rows * step_.ridge[j];
+            } else {
+                covariances[k] = covariances[k] / (count * d) + rows * (trace_ridge / d);
+            }
+        }
+    }
+    return std::isfinite(step_.ratio) ? shaper_.hold_ratio(step_.ratio, counts_.data(), covariances) : -1;
 }
 
-}  // namespace
+double Maximizer::log_prior(const Mixture& mixture) const {
+    const int K = K_, d = d_;
+    if (step_.count == 0.0 && step_.strength == 0.0 && !step_.scatter) return 0.0;
+    const double base = -0.5 * d * kLog2Pi;
+    double total = 0.0;
+    for (int k = 0; k < K; ++k) {
+        auto away = [&](int j) { return step_.centre ? mixture.means[k * d + j] - step_.centre[j] : 0.0; };
+        double distance = 0.0, trace = 0.0;
+        if (layout_ == Shape::full || layout_ == Shape::tied) {
+            const double* const white = mixture.whitening + (layout_ == Shape::tied ? 0 : static_cast<size_t>(k) * d * d);
+            for (int i = 0; i < d; ++i) {
+                double along = 0.0;
+                for (int j = 0; j <= i; ++j) {
+                    along += white[i * d + j] * away(j);
+                    for (int l = 0; l <= i && step_.scatter; ++l) {
+                        trace += white[i * d + j] * step_.scatter[j * d + l] * white[i * d + l];
+                    }
+                }
+                distance += along * along;
+            }
+        } else {
+            for (int j = 0; j < d; ++j) {
+                const double white = mixture.whitening[layout_ == Shape::diag ? k * d + j : k];
+                distance += white * away(j) * (white * away(j));
+                if (step_.scatter && (layout_ == Shape::diag || j == 0)) trace += white * white * step_.scatter[j];
+            }
+        }
+        // The constants have -log|Sigma_k| / 2 beside their base.
+        total += step_.count * (mixture.constants[k] - base) - 0.5 * (trace + step_.strength * distance);
+    }
+    return total;
+}
+
+size_t covariance_size(Shape shape, int K, int d) {
+    const size_t k = K, square = static_cast<size_t>(d) * d;
+    const size_t sizes[] = {k * square, square, k * d, k};
+    return sizes[static_cast<int>(shape)];
+}
 
 size_t record_size(Shape shape, int K, int d) {
     return 2 * (K + static_cast<size_t>(K) * d + covariance_size(shape, K, d)) + 1;
 }
 
-int burst(const Kernels& kernels, Task<double> task, const double* ridge, int steps, bool from_start, double* records,
+int burst(const Kernels& kernels, Task<double> task, const MStep& step, int steps, bool from_start, double* records,
           int* failed) {
     const size_t K = task.K, d = task.d;
-    const size_t size = covariance_size(task.shape, K, d), length = record_size(task.shape, task.K, task.d);
-    std::vector<double> scratch(maximize_scratch(task.K, task.d) + size + 3 * K);
-    double* const factor_room = scratch.data() + maximize_scratch(task.K, task.d);
+    const size_t size = covariance_size(task.shape, task.K, task.d), length = record_size(task.shape, task.K, task.d);
+    Maximizer maximizer(step, task.K, task.d);
+    std::vector<double> scratch(d * d + size + 3 * K);
+    double* const factor_room = scratch.data() + d * d;
     double* const offsets = factor_room + size + 2 * K;
     const std::unique_ptr<char[]> room(new char[kernels.scratch_double(task.d, task.K, task.shape) + 64]);
     void* aligned = room.get() + (64 - reinterpret_cast<uintptr_t>(room.get()) % 64) % 64;
@@ -182,7 +248,7 @@ int burst(const Kernels& kernels, Task<double> task, const double* ridge, int st
     // The E-step at the parameters of record t; false if they have no density.
     auto expect = [&](int t) {
         const Mixture mixture = parameters(t);
-        *failed = factors(task.shape, task.K, task.d, ridge, mixture, scratch.data());
+        *failed = factors(task.shape, task.K, task.d, step.ridge, mixture, scratch.data());
         if (*failed >= 0) return false;
         for (size_t k = 0; k < K; ++k) {
             // The logarithm of an empty component's share is minus infinity, as it should be.
@@ -197,16 +263,16 @@ int burst(const Kernels& kernels, Task<double> task, const double* ridge, int st
         std::fill_n(task.counts, K + K * d + size, 0.0);
         task.loglik = 0.0;
         kernels.moments_double(task, aligned);
-        task.scatter[size] = task.loglik;
+        task.scatter[size] = task.loglik + maximizer.log_prior(mixture);
         return true;
     };
     *failed = -1;
-    if (from_start && !expect(0)) return -1;
+    if (!maximizer.begins_at(parameters(0).covariances)) return kNoStart;
+    if (from_start && !expect(0)) return kNoDensity;
     for (int t = 0; t < steps; ++t) {
         const double* at = moments(t);
-        maximize(task.shape, task.K, task.d, {at, at + K, at + K + K * d}, parameters(t), ridge, parameters(t + 1),
-                 scratch.data());
-        if (!expect(t + 1)) return t;
+        *failed = maximizer.maximize({at, at + K, at + K + K * d}, parameters(t), parameters(t + 1));
+        if (*failed >= 0 || !expect(t + 1)) return t;
     }
     return steps;
 }

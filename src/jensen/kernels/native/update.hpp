@@ -1,7 +1,11 @@
-// The closed-form M-step of Gaussian components and what the next E-step needs of it, for few features; and many
-// iterations of EM on one small block in a row.
+// The M-step of Gaussian components and what the next E-step needs of it, for few features; and many iterations of EM on
+// one small block in a row.
 #pragma once
 
+#include <limits>
+#include <vector>
+
+#include "shapes.hpp"
 #include "task.hpp"
 
 namespace jensen {
@@ -22,27 +26,61 @@ struct Moments {
     const double* scatter;
 };
 
-// Maximise: weights, means and covariances. `old` gives the shift of the moments, and the covariances of components
-// without rows.
-void maximize(Shape shape, int K, int d, const Moments& moments, const Mixture& old, const double* ridge,
-              const Mixture& out, double* scratch);
+// What an M-step maximises within: kernels/mstep.py.
+struct MStep {
+    Rule rule = Rule::VVV;
+    const double* ridge = nullptr;    // (d,) diagonal of R
+    double count = 0.0;               // a prior's pseudo-rows for each component
+    const double* scatter = nullptr;  // their scatter, a block of the layout: (d, d), (d,) or (1,); or null
+    double strength = 0.0;            // their pull on the means
+    const double* centre = nullptr;   // (d,) where they pull to; or null
+    double ratio = std::numeric_limits<double>::infinity();
+    bool equal_weights = false;
+};
+
+class Maximizer {
+  public:
+    Maximizer(const MStep& step, int K, int d);
+
+    // Whether an M-step may begin at these covariances.
+    bool begins_at(const double* covariances) { return shaper_.begins_at(covariances); }
+
+    // Maximise: weights, means and covariances. `old` gives the shift of the moments, and the covariances of components
+    // without rows. Returns -1, the first component whose covariance is not positive definite, or K for all together.
+    int maximize(const Moments& moments, const Mixture& old, const Mixture& out);
+
+    // Log-density of the prior, without its constant; whitening and constants are there.
+    double log_prior(const Mixture& mixture) const;
+
+  private:
+    void centre(const Moments& moments, const Mixture& old, double* scatter);
+
+    MStep step_;
+    Shape layout_;
+    int K_, d_;
+    Shaper shaper_;
+    std::vector<double> moves_, counts_, scatter_;
+};
 
 // What the E-step needs of the covariances: fills in whitening, constants and penalty. Returns -1, or the first
 // component whose covariance is not positive definite. Every E-step of few features takes it from here, alone or in a
-// burst, so that both give the same bits.
+// burst, so that both give the same bits. `scratch` has room for d * d.
 int factors(Shape shape, int K, int d, const double* ridge, const Mixture& mixture, double* scratch);
 
-// Doubles of scratch that `maximize` needs.
-size_t maximize_scratch(int K, int d);
+// Numbers in the covariances of K components.
+size_t covariance_size(Shape shape, int K, int d);
 
 // Numbers in the record of one step: weights (K,), means (K, d), covariances, counts (K,), first moments (K, d), scatter
 // and the objective.
 size_t record_size(Shape shape, int K, int d);
 
+constexpr int kNoDensity = -1, kNoStart = -2;
+
 // EM from the record in front of `records`, which has room for `steps` more. Its parameters are read, and its moments
-// too, unless `from_start` asks for the E-step there first. Returns how many steps were done, -1 if not even that E-step
-// could be; `failed` is -1, or the component whose covariance ended it. `task` brings the data.
-int burst(const Kernels& kernels, Task<double> task, const double* ridge, int steps, bool from_start, double* records,
+// too, unless `from_start` asks for the E-step there first. Returns how many steps were done, kNoDensity if not even that
+// E-step could be, or kNoStart if no M-step may begin at its covariances; `failed` is -1, or what ended it, as from
+// `Maximizer`. `task` brings the data.
+int burst(const Kernels& kernels, Task<double> task, const MStep& step, int steps, bool from_start, double* records,
           int* failed);
 
 }  // namespace jensen
