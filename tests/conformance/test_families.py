@@ -107,7 +107,7 @@ def wrong_merge(self, params, block, shares):
             return replace(super().merge(other), scatter=self.scatter)
 
     found = Gaussian.statistics(self, params, block, shares)
-    return Statistics(found.counts, found.first, found.scatter, found.shift, found.shape)
+    return Statistics(found.counts, found.first, found.scatter, found.shift, found.layout)
 
 
 def wrong_penalty(self, params):
@@ -118,8 +118,12 @@ def wrong_faults(self, params, counts):
     return "one sentence"
 
 
-def wrong_burst(self, params, statistics, block, steps):
-    return Gaussian.burst(replace(self, ridge=2.0 * self.ridge), params, statistics, block, steps)
+def wrong_burst(self, *arguments):
+    return Gaussian.burst(replace(self, ridge=2.0 * self.ridge), *arguments)
+
+
+def burst_of_own_weights(self, params, statistics, block, steps, equal_weights):
+    return Gaussian.burst(self, params, statistics, block, steps)
 
 
 @pytest.mark.parametrize(
@@ -150,8 +154,9 @@ def test_what_is_broken_is_named(method, wrong, blamed):
 
 
 @pytest.mark.skipif(choose.native_kernels() is None, reason="bursts are native")
-def test_a_burst_that_is_not_single_steps_is_named():
-    family = type("Broken", (Gaussian,), {"burst": wrong_burst})(2, 2, "full", np.array([0.1, 0.2]))
+@pytest.mark.parametrize("wrong", [wrong_burst, burst_of_own_weights])
+def test_a_burst_that_is_not_single_steps_is_named(wrong):
+    family = type("Broken", (Gaussian,), {"burst": wrong})(2, 2, "full", np.array([0.1, 0.2]))
     with pytest.raises(ConformanceError, match=r"Broken\.burst: has the objective"):
         check_family(family, X, params("full"))
 

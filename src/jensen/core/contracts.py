@@ -196,10 +196,10 @@ class Family(Protocol):
         """Expected log-densities with the penalty, sum_ik r_ik log f_k(x_i), from the statistics alone."""
         ...
 
-    def burst(self, params: Parameters, statistics: Any, block: Block, steps: int) -> Any:
+    def burst(self, params: Parameters, statistics: Any, block: Block, steps: int, equal_weights: bool = False) -> Any:
         """Many steps of a mixture's EM on one small block at once, a `FamilyTrail`, or None.
 
-        Statistics of None ask for the E-step at `params` first.
+        Statistics of None ask for the E-step at `params` first. Weights become n_k / n, or 1/K where they are equal.
         """
         ...
 

@@ -17,7 +17,7 @@ M-step (Celeux & Govaert 1995, with R)
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -238,7 +238,12 @@ class Gaussian:
         return float(counts @ (constants - penalty)) - 0.5 * distances
 
     def burst(
-        self, params: Parameters, statistics: GaussianStatistics | None, block: Block, steps: int
+        self,
+        params: Parameters,
+        statistics: GaussianStatistics | None,
+        block: Block,
+        steps: int,
+        equal_weights: bool = False,
     ) -> GaussianTrail | None:
         """Many steps of a mixture's EM on one small block at once; None where there is nothing to gain by it."""
         moments = None
@@ -247,7 +252,8 @@ class Gaussian:
                 return None
             moments = (statistics.counts, statistics.first, statistics.scatter)
         start = (params["weights"], params["means"], params["covariances"])
-        return gaussian_burst(block.x, block.weight, self.m_step, steps, start, moments)
+        step = replace(self.m_step, equal_weights=True) if equal_weights else self.m_step
+        return gaussian_burst(block.x, block.weight, step, steps, start, moments)
 
     def on_trail(self, params: Parameters, trail: GaussianTrail, step: int) -> tuple[Parameters, GaussianStatistics]:
         """Parameters of the same domains, and their statistics, after a step of a trail; 0 is its start."""

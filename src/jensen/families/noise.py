@@ -128,6 +128,10 @@ class Noisy:
         """Of the Gaussians, and 0 of the noise: a constant is the same over a ball of rows; shape (K + 1,)."""
         return np.append(self.gaussian.log_penalty(params), 0.0)
 
+    def allowed(self, params: Parameters) -> Parameters:
+        """Parameters whose covariances are those that the Gaussians may have."""
+        return self.gaussian.allowed(params)
+
     def log_prior(self, params: Parameters) -> float:
         """Of the Gaussians."""
         return self.gaussian.log_prior(params)
@@ -205,7 +209,14 @@ class Noisy:
         noise = float(statistics.counts[-1]) * self.box.log_volume
         return self.gaussian.complete(params, statistics.gaussian) - noise
 
-    def burst(self, params: Parameters, statistics: NoisyStatistics | None, block: Block, steps: int) -> None:
+    def burst(
+        self,
+        params: Parameters,
+        statistics: NoisyStatistics | None,
+        block: Block,
+        steps: int,
+        equal_weights: bool = False,
+    ) -> None:
         """No bursts: they know Gaussians alone."""
         return None
 

@@ -262,14 +262,22 @@ class _Checks:
         return None if made else "the family has no pass for rows"
 
     def burst(self) -> str | None:
+        if not all([self._burst(equal_weights) for equal_weights in (False, True)]):
+            return "the family takes no bursts here"
+        return None
+
+    def _burst(self, equal_weights: bool) -> bool:
+        """Whether the family takes a burst, which must be single steps, with weights that are n_k / n or stay equal."""
         weights = np.full(self.k, 1.0 / self.k)
         domains = {"weights": Simplex(self.k), **self.family.domains}
         params = Parameters({"weights": weights, **self.start.values}, domains)
-        trail = self.suite.call("burst", self.family.burst, params, None, self.block, 3)
+        log_prior = getattr(self.family, "log_prior", lambda params: 0.0)
+        trail = self.suite.call("burst", self.family.burst, params, None, self.block, 3, equal_weights)
         if trail is None:
-            return "the family takes no bursts here"
+            return False
         for step in range(min(4, int(trail.done) + 1)):
             statistics, expected = self._by_parts(params, np.log(params["weights"]), self.block)
+            expected += float(log_prior(params))
             reached, moments = self.suite.call("on_trail", self.family.on_trail, params, trail, step)
             if not abs(trail.objective[step] - expected) <= _CLOSE * max(abs(expected), self.total):
                 raise self.suite.blame(
@@ -280,8 +288,8 @@ class _Checks:
                 raise self.suite.blame("burst", f"is at other parameters after step {step} than single steps")
             self._same("on_trail", statistics, moments, f"after step {step} and of a single step")
             counts = np.asarray(statistics.counts)
-            params = self.top(params, statistics).replace(weights=counts / counts.sum())
-        return None
+            params = self.top(params, statistics).replace(weights=weights if equal_weights else counts / counts.sum())
+        return True
 
     def by_component(self) -> None:
         found = self.suite.call("by_component", self.family.by_component, self.start)
