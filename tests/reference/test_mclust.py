@@ -75,3 +75,22 @@ def test_bic_and_numbers_of_free_parameters():
     x = data("faithful_G2")
     row = next(row for row in ROWS if (row["start"], row["model"], row["z"]) == ("faithful_G2", "VVV", "hard"))
     assert fit(x, 2, reg_covar=0.0, init=labels("faithful_G2")).bic == pytest.approx(-float(row["BIC"]), rel=1e-8)
+
+
+@pytest.mark.parametrize("row", EQUAL, ids=lambda row: row["model"])
+def test_equal_proportions(row):
+    found = fit(
+        data("faithful_G2"), 2, covariance_type=row["model"], reg_covar=0.0, equal_weights=True,
+        init=labels("faithful_G2"), tol=0.0, max_iter=300, n_init=1,
+    )  # fmt: skip
+    assert found.loglik == pytest.approx(float(row["loglik"]), rel=1e-10)
+    assert set(found.params["weights"]) == {0.5}
+    assert found.n_free == mixture(2, 2, row["model"]).parameters(**found.params.values).n_free - 1
+
+
+@pytest.mark.parametrize("row", BEST_VVE, ids=lambda row: row["start"])
+def test_vve_is_the_maximum(row):
+    found = fit(
+        data(row["start"]), int(row["start"][-1]), covariance_type="VVE", reg_covar=0.0, init=labels(row["start"])
+    )
+    assert found.loglik == pytest.approx(float(row["loglik"]), rel=1e-8)

@@ -66,6 +66,11 @@ class ArraySource:
         return self.n_rows if self.row_weight is None else int(np.count_nonzero(self.row_weight))
 
     @property
+    def row_weights(self) -> Array:
+        """Weights of the rows, shape (n,); ones where there are none."""
+        return np.ones(self.n_rows) if self.row_weight is None else self.row_weight
+
+    @property
     def n_blocks(self) -> int:
         """Number of blocks."""
         return -(-self.n_rows // self.block_rows)
@@ -75,6 +80,11 @@ class ArraySource:
         single = self.dtype == np.float32
         together = {**self.arrays, **arrays}
         return ArraySource(self.x, self.row_weight, block_rows=self.block_rows, single=single, **together)
+
+    def weighted(self, weight: Array | None) -> ArraySource:
+        """The same rows with other weights (n,)."""
+        single = self.dtype == np.float32
+        return ArraySource(self.x, weight, block_rows=self.block_rows, single=single, **self.arrays)
 
     def in_blocks(self, n_blocks: int) -> ArraySource:
         """The same rows cut into `n_blocks` blocks, or as many as there are rows."""

@@ -8,6 +8,13 @@ Regularisation
     tr(R Sigma_k^-1)/2 from it, and the M-step W_k/n_k + R maximises exactly what the E-step then sums, so that the
     penalised log-likelihood never falls. Scores, criteria and predictions use the plain density.
 
+Prior
+    A conjugate prior on each mu_k and Sigma_k adds a count and a scatter to the statistics of the M-step, which stays
+    exact, and its log-density to the objective (`jensen.families.shapes.prior`).
+
+Constraint
+    All eigenvalues of all covariances within a ratio of one another (`jensen.families.shapes.ratio`).
+
 M-step (Celeux & Govaert 1995, with R)
     mu_k = the weighted mean; Sigma_k = W_k/n_k + R (full), W/n + R (tied), their diagonals (diag),
     tr(W_k)/(n_k d) + tr(R)/d (spherical), where W_k is the scatter about mu_k and W its sum; the other shapes
@@ -28,12 +35,15 @@ from jensen.core.contracts import RowPass
 from jensen.core.domains import Domain, Real
 from jensen.core.information import ComponentDerivatives
 from jensen.core.parameters import Parameters
+from jensen.errors import InputError
 from jensen.families.derivatives import gaussian_derivatives
 from jensen.families.moments import GaussianStatistics
 from jensen.families.mstep import as_matrices, constrained_means, covariances_about
 from jensen.families.shapes.domain import covariance_domain
+from jensen.families.shapes.prior import PseudoData, with_ridge
+from jensen.families.shapes.ratio import within_ratio
 from jensen.families.shapes.table import CovarianceShape, covariance_shape
-from jensen.families.whitening import clear_of, factors, floor_ratios, whiten
+from jensen.families.whitening import as_full, clear_of, factors, floor_ratios, in_layout, whiten
 from jensen.kernels.choose import (
     GaussianTrail,
     gaussian_burst,
@@ -73,6 +83,10 @@ class Gaussian:
     floor : ndarray of shape (d,) or None
         Variances of collapse: an eigenvalue within ten times of them marks a degenerate component. Columns of 0 do not
         count, such as constant ones, which collapse in every fit. None takes `ridge`.
+    prior : PseudoData or None
+        What a conjugate prior adds to each component; none by default.
+    ratio : float, default=inf
+        The largest eigenvalue of any covariance over the smallest of any, at most; for the shapes of `WITH_RATIO`.
     """
 
     n_components: int
@@ -80,6 +94,8 @@ class Gaussian:
     shape: str = "full"
     ridge: Array = field(default_factory=lambda: np.zeros(1))
     floor: Array | None = None
+    prior: PseudoData | None = None
+    ratio: float = np.inf
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ridge", np.array(np.broadcast_to(self.ridge, (self.n_features,)), dtype=np.float64))
@@ -98,7 +114,10 @@ class Gaussian:
     @cached_property
     def m_step(self) -> MStep:
         """What native M-steps maximise within."""
-        return MStep(self.layout, self.kind.name, self.ridge)
+        step, prior = MStep(self.layout, self.kind.name, self.ridge, ratio=self.ratio), self.prior
+        if prior is None:
+            return step
+        return replace(step, count=prior.count, scatter=prior.scatter, strength=prior.strength, centre=prior.centre)
 
     @cached_property
     def domains(self) -> Mapping[str, Domain]:
@@ -107,8 +126,12 @@ class Gaussian:
         return {"means": Real((k, d)), "covariances": covariance_domain(self.kind, k, d)}
 
     def unregularised(self) -> Gaussian:
-        """The same family without R, whose density is the plain one."""
+        """The same family without R, prior and constraint, whose objective is the plain likelihood."""
         return Gaussian(self.n_components, self.n_features, self.shape, np.zeros(self.n_features), self.floor)
+
+    def of(self, n_components: int) -> Gaussian:
+        """The same family with another number of components; a prior stays what it is for each of them."""
+        return replace(self, n_components=n_components)
 
     # ----------------------------------------------------------------------------------------- density
 
@@ -162,11 +185,6 @@ class Gaussian:
 
     # ----------------------------------------------------------------------------------------- M-step
 
-    @property
-    def _is_plain(self) -> bool:
-        """Whether the shape is all that its layout can hold."""
-        return self.shape == self.layout
-
     def in_shape(self, weights: Array, covariances: Array, previous: Array) -> Array:
         """Covariances of the shape that come nearest, by weight, to any in its layout (Kullback-Leibler).
 
@@ -180,7 +198,7 @@ class Gaussian:
             In the layout: what components without weight keep, and where shapes with one orientation begin to look.
         """
         scatter = weights.reshape(-1, *[1] * (covariances.ndim - 1)) * covariances
-        if self._is_plain and self.layout != "tied":
+        if self.shape == self.layout and self.layout != "tied":
             return covariances
         if self.layout == "tied":
             scatter = scatter.sum(axis=0)
@@ -189,7 +207,7 @@ class Gaussian:
         return covariances_about(self.kind, weights, scatter, np.zeros(self.n_features), previous)
 
     def maximize(self, params: Parameters, statistics: GaussianStatistics) -> Mapping[str, Array]:
-        """Closed-form maximiser; a component without rows keeps its old parameters, which lose nothing."""
+        """The maximiser; a component without rows keeps its old parameters, which lose nothing."""
         counts = statistics.counts
         if statistics.shift is params["means"]:
             old, moments = (statistics.shift, params["covariances"]), (counts, statistics.first, statistics.scatter)
@@ -197,8 +215,31 @@ class Gaussian:
             if found is not None:
                 return {"means": found[0], "covariances": found[1]}
         means, scatter = statistics.centred()
-        covariances = covariances_about(self.kind, counts, scatter, self.ridge, params["covariances"])
+        ridge, prior = self.ridge, self.prior
+        if prior is not None:
+            scatter = with_ridge(self.layout, counts, prior.scatter_with(self.layout, counts, means, scatter), ridge)
+            means, ridge = prior.means_with(counts, means), np.zeros_like(ridge)
+            counts = prior.counts_with(counts)
+        covariances = covariances_about(self.kind, counts, scatter, ridge, params["covariances"])
+        if self.ratio < np.inf:
+            matrices = within_ratio(self.kind.name, counts, as_full(self.layout, covariances, *means.shape), self.ratio)
+            covariances = in_layout(self.layout, matrices)
         return {"means": means, "covariances": covariances}
+
+    def allowed(self, params: Parameters) -> Parameters:
+        """The same parameters with the eigenvalues of the covariances within the ratio."""
+        if self.ratio == np.inf:
+            return params
+        matrices = as_full(self.layout, params["covariances"], *params["means"].shape)
+        weights = params["weights"][: self.n_components]
+        within = within_ratio(self.kind.name, weights, matrices, self.ratio)
+        return params if within is matrices else params.replace(covariances=in_layout(self.layout, within))
+
+    def log_prior(self, params: Parameters) -> float:
+        """Log-density of the prior without its constant; 0 without a prior."""
+        if self.prior is None:
+            return 0.0
+        return self.prior.log_density(self.layout, params["means"], whiten(self.layout, params)[0])
 
     def maximize_within(
         self, params: Parameters, statistics: GaussianStatistics, constraints: Constraints
@@ -207,7 +248,14 @@ class Gaussian:
 
         Given covariances, free means solve least squares; given means, a free covariance is the scatter about them,
         fixed or not. Where one needs the other, as equal means do, they take turns until they rest: Q never falls.
+
+        Raises
+        ------
+        InputError
+            If there is a prior or a constraint on eigenvalues too.
         """
+        if self.prior is not None or self.ratio < np.inf:
+            raise InputError("fixed and equal parameters do not go with a prior or eigenvalue_ratio: leave one out")
         fixed, equal = constraints.fixed, constraints.equal
         held = fixed.get("means", np.zeros((self.n_components, self.n_features), dtype=bool))
         kept = fixed.get("covariances")
@@ -228,14 +276,14 @@ class Gaussian:
         return {"means": params["means"], "covariances": params["covariances"]}
 
     def complete(self, params: Parameters, statistics: GaussianStatistics) -> float:
-        """sum_k n_k (log f_k at its mean - tr(R Sigma_k^-1)/2) - tr(Sigma_k^-1 S_k)/2, S_k the scatter about mu_k."""
+        """sum_k n_k (log f_k at its mean - tr(R Sigma_k^-1)/2) - tr(Sigma_k^-1 S_k)/2, and the log-prior."""
         whitening, constants, penalty = factors(self.layout, params, self.ridge)
         counts, scatter = statistics.counts, statistics.about(params["means"]).scatter
         if self.layout in ("full", "tied"):
             distances = float((whitening @ scatter * whitening).sum())
         else:
             distances = float((whitening**2 * scatter).sum())
-        return float(counts @ (constants - penalty)) - 0.5 * distances
+        return float(counts @ (constants - penalty)) - 0.5 * distances + self.log_prior(params)
 
     def burst(
         self,
@@ -276,11 +324,18 @@ class Gaussian:
         return np.asarray(params["means"][component] + spread)
 
     def faults(self, params: Parameters, counts: Array) -> tuple[str, ...]:
-        """Components on fewer than d + 1 effective rows, or with an eigenvalue within ten times of the floor."""
+        """Components on too few effective rows, or with an eigenvalue within ten times of the floor.
+
+        A covariance of its own takes d + 1 rows; where all share one, a component needs two.
+        """
+        # A component is not degenerate for being as smooth as it was asked to be.
+        besides = 0.0 if self.prior is None else self.prior.count
+        least = 2 if self.kind.is_common else self.n_features + 1
+        needed = "2" if self.kind.is_common else f"d + 1 = {least}"
         found = [
-            f"component {k} rests on {count:.3g} effective rows, fewer than d + 1 = {self.n_features + 1}"
+            f"component {k} rests on {count:.3g} effective rows, fewer than {needed}"
             for k, count in enumerate(counts)
-            if count < self.n_features + 1
+            if count + besides < least
         ]
         floor = self.ridge if self.floor is None else self.floor
         if clear_of(factors(self.layout, params, floor)[2], NEARLY_SINGULAR):

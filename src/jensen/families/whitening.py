@@ -105,3 +105,23 @@ def _penalty(layout: Layout, whitening: Array, ridge: Array) -> Array:
     if layout in ("full", "tied"):
         return np.asarray(0.5 * np.einsum("...ij,...ij,j->...", whitening, whitening, ridge))
     return np.asarray(0.5 * (whitening**2 @ ridge if layout == "diag" else whitening**2 * ridge.sum()))
+
+
+def as_full(layout: Layout, covariances: Array, n_components: int, d: int) -> Array:
+    """Covariances in any layout as matrices, one for each component, (K, d, d)."""
+    if layout == "full":
+        return covariances
+    if layout == "tied":
+        return np.tile(covariances, (n_components, 1, 1))
+    variances = covariances if layout == "diag" else np.tile(covariances[:, None], (1, d))
+    return np.asarray(variances[:, :, None] * np.eye(d))
+
+
+def in_layout(layout: Layout, matrices: Array) -> Array:
+    """Covariances (K, d, d) in a layout, which keeps of them what it has room for."""
+    if layout == "full":
+        return matrices
+    if layout == "tied":
+        return np.array(matrices[0])
+    diagonals = np.diagonal(matrices, axis1=1, axis2=2)
+    return np.array(diagonals if layout == "diag" else diagonals[:, 0])

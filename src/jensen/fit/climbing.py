@@ -18,6 +18,8 @@ from jensen.solve.loop import Limits, run
 from jensen.solve.stopping import AitkenRule
 from jensen.solve.variants import Plain, Variant
 
+# Gains to come are extrapolated with ratios up to this.
+_STEADY = 0.98
 # Runs that are remembered, for what an interrupt leaves of a batch.
 RECENT = 64
 
@@ -92,3 +94,12 @@ def faults_of(model: Any, run: Run[Any]) -> tuple[str, ...]:
     ended = (run.detail or run.status.message,) if run.status is Status.DEGENERATE else ()
     faults = getattr(model, "faults", None)
     return (*ended, *(faults(run.params, run.statistics) if callable(faults) else ()))
+
+
+def heading(run: Run[Any]) -> float:
+    """Where a run seems to lead: its objective, and the gains to come by Aitken's extrapolation."""
+    if run.status.is_converged or len(run.trace) < 3:
+        return run.objective
+    before, last = run.trace[-2] - run.trace[-3], run.trace[-1] - run.trace[-2]
+    ratio = min(last / before, _STEADY) if before > 0 and last > 0 else 0.0
+    return float(run.objective + last * ratio / (1.0 - ratio))

@@ -143,7 +143,7 @@ def _split(model: Mixture, source: ArraySource, share: Array, own: AnyArray, rng
     alone = -0.5 * total * (d * np.log(2 * np.pi) + logs + d)
     values, vectors = np.linalg.eigh(covariance)
     axis = vectors[:, -1] * np.sqrt(values[-1])
-    two = Mixture(Gaussian(2, d, family.shape, family.ridge, family.floor))
+    two = Mixture(family.of(2))
     pair = x[draw_by_weight(weight, rng.random(2))]
     local, best = ArraySource(x, weight), None
     for centres in (mean + np.array([[-0.8], [0.8]]) * axis, pair):

@@ -16,13 +16,19 @@ from jensen.data.arrays import ArraySource
 from jensen.data.pool import single_threaded_blas
 from jensen.errors import InputError
 from jensen.families.gaussian import Gaussian
-from jensen.fit.account import Account
+from jensen.families.shapes.ratio import WITH_RATIO
+from jensen.families.shapes.table import covariance_shape
+from jensen.fit.account import Account, StartRecord
 from jensen.fit.mixture_search import KINDS, search_mixture
+from jensen.fit.noise import NoiseOutliers, box_around
+from jensen.fit.outliers import NoOutliers, Outliers
+from jensen.fit.priors import ConjugatePrior
 from jensen.fit.restarts import EndObserver, StartObserver, run_starts, with_memory
 from jensen.fit.result import MixtureFit, full_covariances
 from jensen.fit.soundness import Degenerate, verdict
 from jensen.fit.starts import START_KINDS, StartKind, UserStart, draw_start, from_given
 from jensen.fit.summary import DataSummary, summarise
+from jensen.fit.trimming import TrimmedOutliers
 from jensen.kernels.portable import Layout
 from jensen.models.mixture import Mixture
 from jensen.numerics.streams import fresh_seed, stream
@@ -63,6 +69,8 @@ class MixtureSettings:
         Parameters that replace the start's. If all three are given, nothing is drawn.
     warm_start : Parameters or None
         Parameters to go on from; nothing is drawn.
+    besides : tuple of (str, Parameters)
+        Starts that a search takes before those that it draws, with their kinds.
     history : tuple of float, default=()
         Last objectives of the fit that `warm_start` ended, for the rule on the gain still to come.
     seed : int or None
@@ -71,6 +79,16 @@ class MixtureSettings:
         Seconds after which no further pass is begun.
     degenerate : {"avoid", "allow"}, default="avoid"
         Whether sound optima come before degenerate and narrow ones, or the objective alone decides.
+    equal_weights : bool, default=False
+        Whether every weight is 1/K.
+    prior : ConjugatePrior or None
+        Of means and covariances; the objective includes it.
+    eigenvalue_ratio : float, default=inf
+        Largest over smallest eigenvalue of all covariances, at most; at least 1.
+    noise : bool or float, default=False
+        Whether a component of noise takes what belongs to no Gaussian; a number is the volume it spreads over.
+    trim : float, default=0.0
+        Share of the rows that is left out, those of lowest density; below 1.
     """
 
     n_components: int
@@ -85,10 +103,16 @@ class MixtureSettings:
     means: Array | None = None
     covariances: Array | None = None
     warm_start: Parameters | None = None
+    besides: tuple[tuple[str, Parameters], ...] = ()
     history: tuple[float, ...] = ()
     seed: int | None = None
     max_time: float = np.inf
     degenerate: Degenerate = "avoid"
+    equal_weights: bool = False
+    prior: ConjugatePrior | None = None
+    eigenvalue_ratio: float = np.inf
+    noise: bool | float = False
+    trim: float = 0.0
 
 
 def fit_mixture(
@@ -145,33 +169,30 @@ def _fit(
     began = time.perf_counter()
     seed = fresh_seed() if settings.seed is None else settings.seed
     data = summarise(source, seed) if data is None else data
-    ridge = _ridge(settings, data)
-    family = Gaussian(
-        settings.n_components, source.x.shape[1], settings.covariance_type, ridge, _collapse_floor(ridge, data)
-    )
-    model = Mixture(family)
+    outliers = outliers_of(settings, mixture_of(settings, source, data), source)
+    model, rows = outliers.model, outliers.over(source)
     max_iter = DEFAULT_MAX_ITER if settings.max_iter == "auto" else settings.max_iter
-    accelerate = "off" if settings.accelerate == "auto" and not isinstance(settings.tol, str) else settings.accelerate
-    limits, rule = Limits(max_iter, began + settings.max_time), _rule(settings, source.weight)
+    accelerate = acceleration_of(settings)
+    limits, rule = Limits(max_iter, began + settings.max_time), rule_of(settings, rows.weight)
     account: Account | None = None
     if _searches(settings, max_iter):
 
         def finish(start: Parameters, n_iter: int) -> Run[Any]:
             left = replace(limits, max_iter=max(max_iter - n_iter, 0))
             last = rule()
-            return run(Plain(accelerate).solver(model, last), with_memory(model, source), start, last, left)
+            return run(Plain(accelerate).solver(model, last), with_memory(model, rows), start, last, left)
 
-        make = _makers(model, source, data, settings, seed)
+        make = _makers(outliers, source, data, settings, seed)
         best, account = search_mixture(
-            model, source, data, seed, make, finish, settings.accelerate, limits, settings.degenerate,
-            isinstance(settings.tol, str), observer, on_end,
+            outliers.gaussians, source, data, seed, make, finish, settings.accelerate, limits, settings.degenerate,
+            isinstance(settings.tol, str), observer, on_end, outliers,
         )  # fmt: skip
         records = account.starts
     else:
         best, records = run_starts(
             model,
-            source,
-            _starts(model, source, data, settings, seed),
+            rows,
+            _starts(outliers, source, data, settings, seed),
             rule,
             limits,
             observer,
@@ -179,15 +200,32 @@ def _fit(
             accelerate,
             lambda ended: verdict(model, ended, data.informative, settings.degenerate),
         )
-    plain = Mixture(family.unregularised())
-    assessment = source.fold(plain.assess, best.params)
+    return as_fit(outliers, source, data, best, records, account, seed, feature_names, time.perf_counter() - began)
+
+
+def as_fit(
+    fitted: Mixture | Outliers,
+    source: ArraySource,
+    data: DataSummary,
+    best: Run[Any],
+    records: tuple[StartRecord, ...],
+    account: Account | None,
+    seed: int,
+    feature_names: tuple[str, ...] | None,
+    seconds: float,
+) -> MixtureFit:
+    """The record of a run on all the rows, with the plain likelihood at its end."""
+    outliers: Outliers = NoOutliers(fitted) if isinstance(fitted, Mixture) else fitted
+    family: Gaussian = outliers.gaussians.family  # type: ignore[assignment]
+    plain = outliers.plain()
+    assessment = plain.over(source).fold(plain.model.assess, best.params)
     return MixtureFit(
-        model=model,
+        model=outliers.mixture,
         params=best.params,
         objective=best.objective,
         loglik=assessment.loglik,
         map_loglik=assessment.map_loglik,
-        weight=source.weight,
+        weight=outliers.over(source).weight,
         n_rows=source.n_rows,
         status=best.status,
         detail=best.detail,
@@ -197,13 +235,53 @@ def _fit(
         extrapolations=best.extrapolations,
         starts=records,
         account=account,
-        faults=model.faults(best.params, best.statistics),
+        faults=outliers.mixture.faults(best.params, best.statistics),
         coinciding=coinciding_components(family.layout, best.params),
         constant_columns=tuple(int(j) for j in np.flatnonzero(~data.informative)),
         seed=seed,
         feature_names=feature_names,
-        seconds=time.perf_counter() - began,
+        seconds=seconds,
+        threshold=plain.threshold(source, best.params),
     )
+
+
+def mixture_of(settings: MixtureSettings, source: ArraySource, data: DataSummary) -> Mixture:
+    """The model that is to be fitted.
+
+    Raises
+    ------
+    InputError
+        If a constraint is asked of a shape that does not have it.
+    """
+    ridge, d, ratio = _ridge(settings, data), source.x.shape[1], settings.eigenvalue_ratio
+    kind = covariance_shape(settings.covariance_type, d)
+    if ratio < np.inf and kind.name not in WITH_RATIO:
+        raise InputError(
+            f"eigenvalue_ratio goes with {', '.join(WITH_RATIO)}, and covariance_type is {kind.label}: "
+            "choose one of these, or a prior"
+        )
+    prior = None if settings.prior is None else settings.prior.pseudo_data(kind, settings.n_components, source)
+    floor = _collapse_floor(data)
+    family = Gaussian(settings.n_components, d, kind.label, ridge, floor, prior, ratio)
+    return Mixture(family, settings.equal_weights)
+
+
+def outliers_of(settings: MixtureSettings, model: Mixture, source: ArraySource) -> Outliers:
+    """How rows that belong to no component of a Gaussian mixture are treated.
+
+    Raises
+    ------
+    InputError
+        If noise and trimming are asked for together, or noise of data without a volume.
+    """
+    noise, trim = settings.noise, settings.trim
+    if noise is False:
+        return TrimmedOutliers(model, trim) if trim > 0 else NoOutliers(model)
+    if trim > 0:
+        raise InputError("noise and trim both say what becomes of outliers: leave one of them out")
+    if model.equal_weights:
+        raise InputError("equal_weights=True does not go with noise, whose weight is free: leave one of them out")
+    return NoiseOutliers(model, box_around(source, None if noise is True else float(noise)))
 
 
 def _ridge(settings: MixtureSettings, data: DataSummary) -> Array:
@@ -213,15 +291,21 @@ def _ridge(settings: MixtureSettings, data: DataSummary) -> Array:
     return np.broadcast_to(np.asarray(reg, dtype=np.float64), data.centre.shape)
 
 
-def _collapse_floor(ridge: Array, data: DataSummary) -> Array:
-    """Variances that mark a collapse: R, or the automatic R where the user wants more smoothing than that.
+def _collapse_floor(data: DataSummary) -> Array:
+    """Variances that mark a collapse: the automatic R, whatever R is.
 
-    A component is not degenerate for being as smooth as it was asked to be.
+    A component is not degenerate for being as smooth as it was asked to be; without R nothing keeps it from collapsing.
     """
-    return np.where(data.informative, np.minimum(ridge, data.auto_ridge()), 0.0)
+    return np.where(data.informative, data.auto_ridge(), 0.0)
 
 
-def _rule(settings: MixtureSettings, weight: float) -> Callable[[], StoppingRule]:
+def acceleration_of(settings: MixtureSettings) -> Accelerate:
+    """How runs are accelerated: never by itself under scikit-learn's rule, which takes every step for one of EM's."""
+    return "off" if settings.accelerate == "auto" and not isinstance(settings.tol, str) else settings.accelerate
+
+
+def rule_of(settings: MixtureSettings, weight: float) -> Callable[[], StoppingRule]:
+    """Makes a stopping rule for one run on rows of a weight."""
     tol = settings.tol
     if isinstance(tol, str):
         return lambda: AitkenRule(weight, settings.history)
@@ -229,43 +313,53 @@ def _rule(settings: MixtureSettings, weight: float) -> Callable[[], StoppingRule
 
 
 def _searches(settings: MixtureSettings, max_iter: int) -> bool:
-    """Whether there is something to search: several components, and no start that the user brings."""
+    """Whether there is something to search: several components or outliers, and no start that the user brings."""
     given = (settings.weights, settings.means, settings.covariances, settings.warm_start)
     drawn = isinstance(settings.init, str) or callable(settings.init)
     free = drawn and all(value is None for value in given)
-    return settings.n_init == "auto" and settings.n_components > 1 and max_iter > 0 and free
+    several = settings.n_components > 1 or settings.trim > 0 or settings.noise is not False
+    return settings.n_init == "auto" and several and max_iter > 0 and free
 
 
 def _makers(
-    model: Mixture, source: ArraySource, data: DataSummary, settings: MixtureSettings, seed: int
+    outliers: Outliers, source: ArraySource, data: DataSummary, settings: MixtureSettings, seed: int
 ) -> Callable[[DataSummary], Callable[[int], tuple[str, Parameters]]]:
     """From the table of a search, how start number i is made; a user's function sees all the rows."""
     init = settings.init
-    kinds = KINDS if isinstance(init, str) and init == "auto" else (init,)
+    kinds, besides = KINDS if isinstance(init, str) and init == "auto" else (init,), settings.besides
 
     def on(table: DataSummary) -> Callable[[int], tuple[str, Parameters]]:
         def make(index: int) -> tuple[str, Parameters]:
-            kind = kinds[index % len(kinds)]
+            if index < len(besides):
+                return besides[index]
+            kind = kinds[(index - len(besides)) % len(kinds)]
             rng = stream(seed, "start", index)
             if isinstance(kind, str):
-                return kind, _drawn(kind, model, source, table, rng)
-            return "callable", _drawn(kind, model, source, data, rng)
+                return kind, outliers.around(*_drawn(kind, outliers, source, table, rng, index))
+            return "callable", outliers.around(*_drawn(kind, outliers, source, data, rng, index))
 
         return make
 
     return on
 
 
-def _drawn(init: Any, model: Mixture, source: ArraySource, data: DataSummary, rng: np.random.Generator) -> Parameters:
-    """A start of a kind, by a user's function, or from a user's labels or responsibilities."""
+def _drawn(
+    init: Any, outliers: Outliers, source: ArraySource, data: DataSummary, rng: np.random.Generator, index: int
+) -> tuple[Parameters, float]:
+    """Gaussians of a kind, by a user's function, or from a user's labels or responsibilities; and what is outlying."""
+    model = outliers.gaussians
     if isinstance(init, str):
-        return draw_start(init, model, data, rng)  # type: ignore[arg-type]
+        table, outlying = outliers.cleaned(data, index, rng)
+        return draw_start(init, model, table, rng), outlying  # type: ignore[arg-type]
     own = init(source.x, model.n_components, rng) if callable(init) else init
-    return from_given(model, data, with_user_start(source, own, model.n_components))
+    given = with_user_start(source, own, model.n_components, not isinstance(outliers, NoOutliers))
+    labels = given.arrays.get("labels")
+    outlying = 0.0 if labels is None else float(source.row_weights @ (labels < 0)) / source.weight
+    return from_given(model, data, given), outlying
 
 
 def _starts(
-    model: Mixture, source: ArraySource, data: DataSummary, settings: MixtureSettings, seed: int
+    outliers: Outliers, source: ArraySource, data: DataSummary, settings: MixtureSettings, seed: int
 ) -> list[tuple[str, Callable[[], Parameters]]]:
     """The kind of each start, and how its parameters are made."""
     given = {
@@ -275,11 +369,12 @@ def _starts(
         warm = settings.warm_start
         return [("warm start", lambda: warm)]
     if len(given) == 3:
-        return [("parameters", lambda: model.parameters(**given))]
+        return [("parameters", lambda: outliers.around(outliers.gaussians.parameters(**given), 0.0))]
     init = "kmeans" if isinstance(settings.init, str) and settings.init == "auto" else settings.init
 
     def make(index: int) -> Parameters:
-        return _drawn(init, model, source, data, stream(seed, "start", index)).replace(**given)
+        params, outlying = _drawn(init, outliers, source, data, stream(seed, "start", index), index)
+        return outliers.around(params.replace(**given), outlying)
 
     if isinstance(init, str):
         kind: str = init
@@ -291,7 +386,7 @@ def _starts(
     return [(kind, lambda index=index: make(index)) for index in range(n_init)]  # type: ignore[misc]
 
 
-def with_user_start(source: ArraySource, start: Any, n_components: int) -> ArraySource:
+def with_user_start(source: ArraySource, start: Any, n_components: int, outliers: bool = False) -> ArraySource:
     """The source with a user's labels or responsibilities beside its rows, checked.
 
     Parameters
@@ -302,6 +397,8 @@ def with_user_start(source: ArraySource, start: Any, n_components: int) -> Array
         Labels (n,), integers from 0 to K - 1, or responsibilities (n, K), at least 0, with rows that sum to 1.
     n_components : int
         K.
+    outliers : bool, default=False
+        Whether rows may have the label -1, which is no component.
 
     Raises
     ------
@@ -314,9 +411,10 @@ def with_user_start(source: ArraySource, start: Any, n_components: int) -> Array
             if not (array.dtype.kind == "f" and (array == np.floor(array)).all()):
                 raise InputError(f"init_params as labels must be integers, got dtype {array.dtype}")
         labels = array.astype(np.intp)
-        if labels.min() < 0 or labels.max() >= n_components:
+        least = -1 if outliers else 0
+        if labels.min() < least or labels.max() >= n_components:
             raise InputError(
-                f"init_params as labels must lie between 0 and n_components - 1 = {n_components - 1}, "
+                f"init_params as labels must lie between {least} and n_components - 1 = {n_components - 1}, "
                 f"got values from {labels.min()} to {labels.max()}"
             )
         return source.with_arrays(labels=labels)

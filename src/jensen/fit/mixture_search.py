@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from jensen.core.contracts import Info, Run
+from jensen.core.contracts import Info, Run, Source
 from jensen.core.parameters import Parameters
 from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
@@ -22,11 +22,12 @@ from jensen.fit.account import SAME_OPTIMUM, Account, StartRecord
 from jensen.fit.climbing import RECENT, Climbing, matched
 from jensen.fit.escapes import gaussian_escapes
 from jensen.fit.landscape import Plan, Together, Verdict, serially
+from jensen.fit.outliers import NoOutliers, Outliers
 from jensen.fit.search import search
 from jensen.fit.soundness import Degenerate, verdict
 from jensen.fit.starts import StartKind
 from jensen.fit.summary import DataSummary
-from jensen.models.mixture import Mixture
+from jensen.models.mixture import Assessment, Mixture
 from jensen.numerics.order import draw_distinct
 from jensen.numerics.streams import stream
 from jensen.solve.loop import Limits, continued, run
@@ -91,9 +92,11 @@ class MixtureLandscape(Climbing):
         The last runs.
     interrupted : bool
         Whether one of them was interrupted.
+    outliers : Outliers
+        How rows that belong to no component are treated; by default, all belong to one.
     """
 
-    model: Mixture
+    model: Any
     data: DataSummary
     seed: int
     make: Callable[[int], tuple[str, Parameters]]
@@ -106,16 +109,20 @@ class MixtureLandscape(Climbing):
     observer: Callable[[int, Info], None] | None = None
     recent: deque[Run[Any]] = field(default_factory=lambda: deque(maxlen=RECENT))
     interrupted: bool = False
-    source: ArraySource = field(init=False)
+    outliers: Outliers | None = None
+    rows: ArraySource = field(init=False)
+    source: Any = field(init=False)
 
     def __post_init__(self) -> None:
         weight = None if (self.data.weight == 1.0).all() else self.data.weight
-        self.source = ArraySource(self.data.rows, weight)
+        self.rows = ArraySource(self.data.rows, weight)
+        self.treated: Outliers = NoOutliers(self.model) if self.outliers is None else self.outliers
+        self.model, self.source = self.treated.model, self.treated.over(self.rows)
 
     @property
     def n_rows(self) -> int:
         """Rows of the search."""
-        return self.source.n_rows
+        return self.rows.n_rows
 
     def draw(self, index: int) -> tuple[str, Parameters]:
         """The kind of a start, and its parameters."""
@@ -131,9 +138,16 @@ class MixtureLandscape(Climbing):
         return None if self.observer is None else partial(self.observer, index)
 
     def escapes(self, run: Run[Any], number: int, drawn: bool) -> Sequence[tuple[str, Parameters]] | None:
-        """Moves that may lead higher."""
+        """Moves of the Gaussians that may lead higher."""
         rng = stream(self.seed, "escape", number)
-        return gaussian_escapes(self.model, self.source, run.params, rng, drawn, self.together)
+        gaussians = self.treated.gaussians
+        rows, params = self.treated.inliers(self.rows, run.params)
+        if not rows.weight > 0:
+            return []
+        found = gaussian_escapes(gaussians, rows, params, rng, drawn, self.together)
+        share = 1.0 - float(rows.weight) / float(self.rows.weight)
+        around = self.treated.around
+        return None if found is None else [(kind, around(gaussians.allowed(moved), share)) for kind, moved in found]
 
     def judge(self, run: Run[Any]) -> Verdict:
         """Faults and narrow components."""
@@ -141,14 +155,17 @@ class MixtureLandscape(Climbing):
 
     def loglik(self, run: Run[Any]) -> float:
         """The plain log-likelihood of its end."""
-        family: Gaussian = self.model.family  # type: ignore[assignment]
-        return self.source.fold(Mixture(family.unregularised()).assess, run.params).loglik
+        plain = self.treated.plain()
+        assessment: Assessment = plain.over(self.rows).fold(plain.model.assess, run.params)
+        return assessment.loglik
 
     def same(self, one: Parameters, other: Parameters) -> bool:
         """Whether means and weights match, in some order."""
         scale = np.where(self.data.scale > 0, self.data.scale, 1.0)
-        left = np.column_stack([one["means"] / scale, one["weights"]])
-        right = np.column_stack([other["means"] / scale, other["weights"]])
+        left, right = (
+            np.column_stack([params["means"] / scale, params["weights"][: len(params["means"])]])
+            for params in (one, other)
+        )
         return matched(left, right, _NEAR)
 
 
@@ -165,6 +182,7 @@ def search_mixture(
     joined: bool = True,
     observer: Callable[[int, Info], None] | None = None,
     on_end: Callable[[StartRecord], None] | None = None,
+    outliers: Outliers | None = None,
 ) -> tuple[Run[Any], Account]:
     """Search on the table of different rows, or a sample of it, and finish the best on all the data.
 
@@ -195,6 +213,8 @@ def search_mixture(
         Told of the points of every start that runs to its end; may be called from several threads.
     on_end : callable (StartRecord) -> None, optional
         Told of the end of every start, also of those that are dropped.
+    outliers : Outliers, optional
+        How rows that belong to no component are treated, around `model`; by default, all belong to one.
 
     Returns
     -------
@@ -210,7 +230,7 @@ def search_mixture(
     """
     cancel = Event()
     limits = replace(limits, max_iter=min(limits.max_iter, _MAX_ITER), cancel=cancel)
-    table, whole = _table(source, data, model, seed)
+    table, whole = search_rows(source, data, model, seed)
     n_components, d = model.n_components, table.rows.shape[1]
 
     def together(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
@@ -219,7 +239,10 @@ def search_mixture(
         return list(map_ordered(function, items, len(items), cancel))
 
     work = len(table.rows) * n_components * (d + 1) * (d + 2)
-    cheap = work <= _CHEAP
+    treated: Outliers = NoOutliers(model) if outliers is None else outliers
+    climbed, rows = treated.model, treated.over(source)
+    # Among outliers nothing goes in bursts, and a pass is never next to nothing.
+    cheap = work <= _CHEAP and climbed is model
     tolerance, slack = _EXACT if cheap else _ROUGH
     land = MixtureLandscape(
         model,
@@ -233,6 +256,7 @@ def search_mixture(
         tolerance,
         slack,
         observer,
+        outliers=treated,
     )
     plan = Plan(12, True, 12, 4) if cheap else Plan(8, False, 30, 3 if work <= _MODERATE else 2, _PASSES / (d + 4))
     plan = replace(plan, deadline=limits.deadline)
@@ -242,19 +266,19 @@ def search_mixture(
         if interrupted:
             cancel.set()
         if not whole and not interrupted:
-            best, number = _final(source, model, account, limits, best)
+            best, number = _final(rows, climbed, account, limits, best)
             account = replace(account, sampled=True).led_by(number)
             interrupted = best.status is Status.INTERRUPTED
         account = replace(account, advice="degenerate='allow' takes what is highest")
         joined = joined and whole
         ended = finish(best.params, best.n_iter if joined else 0) if not interrupted else None
     if ended is None:
-        return replace(_evaluated(model, source, best), status=Status.INTERRUPTED), account
+        return replace(_evaluated(climbed, rows, best), status=Status.INTERRUPTED), account
     # One run: the search's, and the steps on all the rows, which are the same rows in another order.
     return continued(best, ended) if joined else ended, account
 
 
-def _table(source: ArraySource, data: DataSummary, model: Mixture, seed: int) -> tuple[DataSummary, bool]:
+def search_rows(source: ArraySource, data: DataSummary, model: Mixture, seed: int) -> tuple[DataSummary, bool]:
     """The rows of the search, and whether they are all of them."""
     family: Gaussian = model.family  # type: ignore[assignment]
     size = max(_FEWEST_ROWS, _ROWS_PER_NUMBER * family.n_components * (family.n_features + 1))
@@ -266,9 +290,7 @@ def _table(source: ArraySource, data: DataSummary, model: Mixture, seed: int) ->
     return replace(data, rows=np.ascontiguousarray(data.rows[chosen]), weight=data.weight[chosen]), False
 
 
-def _final(
-    source: ArraySource, model: Mixture, account: Account, limits: Limits, best: Run[Any]
-) -> tuple[Run[Any], int]:
+def _final(source: Source, model: Any, account: Account, limits: Limits, best: Run[Any]) -> tuple[Run[Any], int]:
     """Of the best optima of a sample, the one that a few steps on all the rows favour, and its number."""
     first = account.optima[0]
     slack = 3.0 * np.sqrt(first.params.n_free) + 2.0
@@ -294,7 +316,7 @@ def _final(
     return best, -number
 
 
-def _evaluated(model: Mixture, source: ArraySource, best: Run[Any]) -> Run[Any]:
+def _evaluated(model: Any, source: Source, best: Run[Any]) -> Run[Any]:
     """A run that was interrupted, with the objective and the statistics of all the rows."""
     statistics = source.fold(model.expect, best.params)
     objective = model.objective(best.params, statistics)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from jensen.core import criteria
 from jensen.core.block import Array
 from jensen.core.parameters import Parameters
 from jensen.core.status import Status
 from jensen.families.gaussian import Gaussian
+from jensen.families.noise import Box, Noisy
+from jensen.families.whitening import as_full
 from jensen.fit.account import SAME_OPTIMUM, Account, StartRecord
 from jensen.fit.fitted import FittedMixture
 from jensen.kernels.portable import Layout
@@ -34,7 +34,8 @@ class MixtureFit:
     model : Mixture
         What was fitted, with its regularisation.
     params : Parameters
-        ``weights`` (K,), ``means`` (K, d) and ``covariances`` in the layout of the shape.
+        ``weights`` (K,), ``means`` (K, d) and ``covariances`` in the layout of the shape; with noise, its weight comes
+        after the others.
     objective : float
         Penalised log-likelihood at `params`: what EM maximised, which never falls.
     loglik : float
@@ -73,6 +74,8 @@ class MixtureFit:
         Names of the columns.
     seconds : float
         Wall time of the whole fit.
+    threshold : float or None
+        Plain log-density below which a row was trimmed; None where rows were not.
     """
 
     model: Mixture
@@ -96,6 +99,7 @@ class MixtureFit:
     seed: int | None
     feature_names: tuple[str, ...] | None
     seconds: float
+    threshold: float | None = None
 
     def __repr__(self) -> str:
         d, k = self.n_features, self.n_components
@@ -108,13 +112,19 @@ class MixtureFit:
     def family(self) -> Gaussian:
         """The Gaussian components."""
         family = self.model.family
-        assert isinstance(family, Gaussian)
-        return family
+        gaussian = family.gaussian if isinstance(family, Noisy) else family
+        assert isinstance(gaussian, Gaussian)
+        return gaussian
+
+    @property
+    def box(self) -> Box | None:
+        """Where noise comes from; None without a component of noise."""
+        return self.model.family.box if isinstance(self.model.family, Noisy) else None
 
     @property
     def n_components(self) -> int:
-        """K."""
-        return self.model.n_components
+        """K, the number of Gaussian components."""
+        return self.family.n_components
 
     @property
     def n_features(self) -> int:
@@ -145,6 +155,21 @@ class MixtureFit:
     def aic(self) -> float:
         """AIC of the plain log-likelihood; smaller is better."""
         return criteria.aic(self.loglik, self.n_free)
+
+    @property
+    def aicc(self) -> float:
+        """AIC corrected for few rows; smaller is better, infinite where there are too few for it."""
+        return criteria.aicc(self.loglik, self.n_free, self.weight)
+
+    @property
+    def caic(self) -> float:
+        """Consistent AIC; smaller is better."""
+        return criteria.caic(self.loglik, self.n_free, self.weight)
+
+    @property
+    def sabic(self) -> float:
+        """Sample-size-adjusted BIC; smaller is better."""
+        return criteria.sabic(self.loglik, self.n_free, self.weight)
 
     @property
     def icl(self) -> float:
@@ -191,7 +216,9 @@ class MixtureFit:
     @property
     def fitted(self) -> FittedMixture:
         """The mixture to be used: predictions, scores, samples."""
-        return FittedMixture(self.covariance_type, self.params, self.feature_names)
+        return FittedMixture(
+            self.covariance_type, self.params, self.feature_names, self.model.equal_weights, self.box, self.threshold
+        )
 
     def covariance_matrices(self) -> Array:
         """The covariances as full matrices, shape (K, d, d)."""
@@ -200,11 +227,4 @@ class MixtureFit:
 
 def full_covariances(layout: Layout, params: Parameters) -> Array:
     """Covariances in any layout as full matrices (K, d, d)."""
-    covariances = params["covariances"]
-    n_components, d = params["means"].shape
-    if layout == "full":
-        return covariances
-    if layout == "tied":
-        return np.tile(covariances, (n_components, 1, 1))
-    variances = covariances if layout == "diag" else np.tile(covariances[:, None], (1, d))
-    return variances[:, :, None] * np.eye(d)
+    return as_full(layout, params["covariances"], *params["means"].shape)

@@ -21,6 +21,7 @@ from jensen.core.parameters import Parameters
 from jensen.core.status import Status
 from jensen.errors import NumericalFailure
 from jensen.fit.account import Account, Ending, Move, Optimum, StartRecord
+from jensen.fit.climbing import heading
 from jensen.fit.landscape import Landscape, Plan, Together, Verdict
 from jensen.solve.loop import continued
 
@@ -29,8 +30,6 @@ U = TypeVar("U")
 
 # Starts that all agree make one round enough.
 _UNANIMOUS = 8
-# Gains to come are extrapolated with ratios up to this.
-_STEADY = 0.98
 # Steps of the short run of a start or an escape, of the starts that are left then, and of the best escapes of a batch.
 _SHORT, _MIDDLE, _LONGER = 8, 16, 32
 _FOLLOWED = 3
@@ -176,7 +175,7 @@ class _Search:
     def _better(self, alive: list[_Begun], n_kept: int) -> list[_Begun]:
         """The starts that seem to lead highest, without those that lead to the same place."""
         keep = list[_Begun]()
-        for one in sorted(alive, key=lambda one: -_ahead(one[2])):
+        for one in sorted(alive, key=lambda one: -heading(one[2])):
             if len(keep) < n_kept and not any(self._same(one[2], other[2]) for other in keep):
                 keep.append(one)
                 continue
@@ -241,9 +240,9 @@ class _Search:
         # Where a component that is drawn anew will settle shows late, where a planned move leads shows soon.
         runs = self._climb_all([params for _, params in tried], _SHORT + _LONGER if drawn else _SHORT)
         # The origin itself may have some way to go.
-        goal = _ahead(origin) + self.land.slack
-        order = sorted((i for i, run in enumerate(runs) if run is not None), key=lambda i: -_ahead(runs[i]))
-        hopeful = [i for i in order[:_FOLLOWED] if _ahead(runs[i]) > goal]
+        goal = heading(origin) + self.land.slack
+        order = sorted((i for i, run in enumerate(runs) if run is not None), key=lambda i: -heading(runs[i]))
+        hopeful = [i for i in order[:_FOLLOWED] if heading(runs[i]) > goal]
         if not any(runs[i].objective > goal for i in hopeful):
             for i, more in zip(hopeful, self._climb_all([runs[i].params for i in hopeful], _LONGER), strict=True):
                 runs[i] = more if more is not None else runs[i]
@@ -366,12 +365,3 @@ def search(
 def _standing(run: Run[Any], verdict: Verdict) -> tuple[bool, float]:
     """What ends are ranked by: sound ones first, then the objective less the price."""
     return not verdict.faults, run.objective - verdict.price
-
-
-def _ahead(run: Run[Any]) -> float:
-    """Where a run seems to lead: its objective, and the gains to come by Aitken's extrapolation."""
-    if run.status.is_converged or len(run.trace) < 3:
-        return run.objective
-    before, last = run.trace[-2] - run.trace[-3], run.trace[-1] - run.trace[-2]
-    ratio = min(last / before, _STEADY) if before > 0 and last > 0 else 0.0
-    return float(run.objective + last * ratio / (1.0 - ratio))

@@ -12,7 +12,7 @@ from jensen.families.gaussian import Gaussian
 from jensen.families.moves import narrow_components
 from jensen.fit.climbing import faults_of
 from jensen.fit.landscape import Verdict
-from jensen.models.mixture import Mixture
+from jensen.fit.outliers import gaussian_part
 
 # Degenerate and narrow optima are set aside, or taken for what their objective says.
 Degenerate = Literal["avoid", "allow"]
@@ -21,7 +21,7 @@ Degenerate = Literal["avoid", "allow"]
 _NARROW = 1.0 / 30.0
 
 
-def verdict(model: Mixture, run: Run[Any], columns: AnyArray, degenerate: Degenerate = "avoid") -> Verdict:
+def verdict(model: Any, run: Run[Any], columns: AnyArray, degenerate: Degenerate = "avoid") -> Verdict:
     """Faults of a run's end, its narrow components, and what these must bring to be believed.
 
     A component far narrower than the others gains by every row that happens to lie in it, and among many places for
@@ -30,8 +30,8 @@ def verdict(model: Mixture, run: Run[Any], columns: AnyArray, degenerate: Degene
 
     Parameters
     ----------
-    model : Mixture
-        Of Gaussian components.
+    model : Mixture, or what stands in its place
+        Of Gaussian components, with outliers or without.
     run : Run
         What has ended.
     columns : ndarray of shape (d,) of bool
@@ -46,11 +46,12 @@ def verdict(model: Mixture, run: Run[Any], columns: AnyArray, degenerate: Degene
     """
     if degenerate == "allow":
         return Verdict()
-    family: Gaussian = model.family  # type: ignore[assignment]
     faults = faults_of(model, run)
     if faults:
         return Verdict(faults)
-    narrow = narrow_components(family.layout, run.params, columns, _NARROW)
+    gaussians, params = gaussian_part(model, run.params)
+    family: Gaussian = gaussians.family  # type: ignore[assignment]
+    narrow = narrow_components(family.layout, params, columns, _NARROW)
     if not narrow:
         return Verdict()
     counts, weight = run.statistics.components.counts, max(float(run.statistics.weight), 2.0)
@@ -58,5 +59,5 @@ def verdict(model: Mixture, run: Run[Any], columns: AnyArray, degenerate: Degene
         f"component {k} is narrow, {ratio:.1g} of the average variance in a direction, on {counts[k]:.3g} rows"
         for k, ratio in narrow
     )
-    size = (run.params.n_free + 1) / family.n_components
+    size = (params.n_free + 1) / family.n_components
     return Verdict((), told, float(len(narrow) * 0.5 * size * np.log(weight)))

@@ -7,6 +7,7 @@ covariance pooled over components there; what EM makes of it is EM's business.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -79,7 +80,8 @@ def from_labels(model: Mixture, data: DataSummary, labels: AnyArray) -> Paramete
     means = np.where(counts[:, None] > 0, means, data.centre)
     template = model.parameters(weights=counts, means=means, covariances=spread_out(model, data.scale**2))
     moments = GaussianStatistics(counts, np.zeros_like(means), scatter, template["means"], family.layout)
-    params = model.maximize(template, MixtureStatistics(moments, float(counts.sum()), np.nan))
+    statistics = MixtureStatistics(moments, float(counts.sum()), np.nan)
+    params = _maximized(model, data, template, statistics)
     try:
         # Most starts are far from singular, which the factors that the first E-step needs say at no cost.
         penalty = factors(family.layout, params, data.auto_ridge())[2]
@@ -97,8 +99,18 @@ def from_given(model: Mixture, data: DataSummary, source: ArraySource) -> Parame
     """
     params = _template(model, data)
     for _ in range(2):
-        params = model.maximize(params, source.fold(model.expect_given, params))
+        params = _maximized(model, data, params, source.fold(model.expect_given, params))
     return _decorrelated(model, _repair(model, data, params))
+
+
+def _maximized(model: Mixture, data: DataSummary, params: Parameters, statistics: MixtureStatistics) -> Parameters:
+    """The M-step; where components have too few rows for the shape, with the automatic R, which lifts them off zero."""
+    try:
+        return model.maximize(params, statistics)
+    except NumericalFailure:
+        family: Gaussian = model.family  # type: ignore[assignment]
+        lifted = replace(family, ridge=np.maximum(family.ridge, data.auto_ridge()))
+        return replace(model, family=lifted).maximize(params, statistics)
 
 
 def _template(model: Mixture, data: DataSummary) -> Parameters:

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import xlogy
 
 from jensen.core.block import AnyArray, Array, Block
-from jensen.core.constraints import Constraints, shares_left
+from jensen.core.constraints import Constraints, Held, shares_left
 from jensen.core.contracts import Family, FamilyTrail, RowPass, Stage, Trail
 from jensen.core.domains import Domain, Simplex
 from jensen.core.information import Information
@@ -104,9 +104,12 @@ class Mixture:
     ----------
     family : Family
         The components.
+    equal_weights : bool, default=False
+        Whether every weight is 1/K, and none is estimated.
     """
 
     family: Family
+    equal_weights: bool = False
 
     @property
     def n_components(self) -> int:
@@ -116,7 +119,10 @@ class Mixture:
     @cached_property
     def domains(self) -> dict[str, Domain]:
         """The model's parameters and where each lives."""
-        return {"weights": Simplex(self.n_components), **self.family.domains}
+        weights: Domain = Simplex(self.n_components)
+        if self.equal_weights:
+            weights = Held(weights, self._shares(np.ones(self.n_components)), np.ones(self.n_components, dtype=bool))
+        return {"weights": weights, **self.family.domains}
 
     @property
     def stages(self) -> Sequence[Stage]:
@@ -180,8 +186,20 @@ class Mixture:
 
     def maximize(self, params: Parameters, statistics: MixtureStatistics) -> Parameters:
         """M-step: pi_k = n_k / n, and the family's own."""
-        counts = statistics.components.counts
-        return params.replace(weights=counts / counts.sum(), **self.family.maximize(params, statistics.components))
+        weights = self._shares(statistics.components.counts)
+        return params.replace(weights=weights, **self.family.maximize(params, statistics.components))
+
+    def _shares(self, counts: Array) -> Array:
+        """The weights for some counts."""
+        if self.equal_weights:
+            return np.full(self.n_components, 1.0 / self.n_components)
+        return np.asarray(counts / counts.sum())
+
+    def allowed(self, params: Parameters) -> Parameters:
+        """Parameters that were put together, as near by as the model allows."""
+        within = getattr(self.family, "allowed", None)
+        params = params if within is None else within(params)
+        return params.replace(weights=self._shares(params["weights"])) if self.equal_weights else params
 
     def maximize_within(
         self, params: Parameters, statistics: MixtureStatistics, constraints: Constraints
@@ -203,7 +221,7 @@ class Mixture:
         elif "weights" in constraints.equal:
             weights = np.full(self.n_components, 1.0 / self.n_components)
         else:
-            weights = counts / counts.sum()
+            weights = self._shares(counts)
         return {"weights": weights, **found}
 
     def burst(self, params: Parameters, statistics: MixtureStatistics | None, block: Block, steps: int) -> Trail | None:
@@ -212,12 +230,13 @@ class Mixture:
         Statistics of None ask for the E-step at `params` first, whose point is then the first of the trail.
         """
         components, first = (None, 0) if statistics is None else (statistics.components, 1)
-        trail = self.family.burst(params, components, block, steps)
+        trail = self.family.burst(params, components, block, steps, self.equal_weights)
         return None if trail is None else _MixtureTrail(self, params, trail, block.total_weight, first)
 
     def objective(self, params: Parameters, statistics: MixtureStatistics) -> float:
-        """The log-likelihood with the family's penalty."""
-        return statistics.loglik
+        """The log-likelihood with the family's penalty, and the log-density of its prior where it has one."""
+        log_prior = getattr(self.family, "log_prior", None)
+        return statistics.loglik if log_prior is None else statistics.loglik + float(log_prior(params))
 
     def complete(self, params: Parameters, statistics: MixtureStatistics) -> float:
         """E_q log p(x, z) with the family's penalty, from the statistics alone: what the M-step maximises."""
@@ -225,13 +244,19 @@ class Mixture:
         return float(counts.sum()) + self.family.complete(params, statistics.components)
 
     def by_component(self, params: Parameters) -> Mapping[str, Array]:
-        """What every component has of its own, by name, each of shape (K, ...): the weights, and the family's."""
-        return {"weights": params["weights"], **self.family.by_component(params)}
+        """What every component has of its own, by name, each of shape (K, ...): the weights, and the family's.
+
+        Of a family whose last components are of another kind, those before them.
+        """
+        alike = getattr(self.family, "n_alike", self.n_components)
+        return {"weights": params["weights"][:alike], **self.family.by_component(params)}
 
     def permuted(self, params: Parameters, order: Sequence[int]) -> Parameters:
         """The same mixture with component ``order[k]`` as number k."""
         at = list(order)
-        return params.replace(**{name: value[at] for name, value in self.by_component(params).items()})
+        moved = {name: value[at] for name, value in self.by_component(params).items()}
+        moved["weights"] = np.append(moved["weights"], params["weights"][len(at) :])
+        return params.replace(**moved)
 
     def faults(self, params: Parameters, statistics: MixtureStatistics) -> tuple[str, ...]:
         """Why these parameters are degenerate, one sentence each; empty for a sound fit."""

@@ -20,9 +20,11 @@ from jensen.kernels.portable import scatter_shape
 from jensen.store.strict_json import Json, Malformed
 
 # A reader refuses a newer schema. It rises when a file means something that an older reader would misread.
-SCHEMA = 1
+SCHEMA = 2
 FAMILY = "gaussian mixture"
 _FIELDS = {"schema", "library", "family", "covariance_type", "parameters", "feature_names", "info"}
+# Fields that a file has where they say something, and the schema that brought them.
+_OPTIONAL = {"equal_weights": 2}
 _PARAMETERS = ("weights", "means", "covariances")
 
 
@@ -97,14 +99,17 @@ def finite(value: float) -> float | None:
 def to_document(record: ModelRecord) -> dict[str, Json]:
     """The JSON document of a record."""
     names = record.fitted.feature_names
+    besides: dict[str, Json] = {"equal_weights": True} if record.fitted.equal_weights else {}
     return {
-        "schema": SCHEMA,
+        # The oldest schema that says it all, so that as many readers as can read it.
+        "schema": max((_OPTIONAL[name] for name in besides), default=1),
         "library": record.library,
         "family": FAMILY,
         "covariance_type": record.fitted.covariance_type,
         "parameters": list(_PARAMETERS),
         "feature_names": None if names is None else list(names),
         "info": dict(record.info),
+        **besides,
     }
 
 
@@ -126,8 +131,9 @@ def check_document(document: Any) -> tuple[str, tuple[str, ...] | None]:
             f"it has schema {schema}, written by {document.get('library')!r}, and this version reads schemas up to "
             f"{SCHEMA}. Upgrade jensen"
         )
-    if set(document) != _FIELDS:
-        unknown, missing = sorted(set(document) - _FIELDS), sorted(_FIELDS - set(document))
+    allowed = _FIELDS | {name for name, since in _OPTIONAL.items() if schema >= since}
+    if not _FIELDS <= set(document) <= allowed:
+        unknown, missing = sorted(set(document) - allowed), sorted(_FIELDS - set(document))
         raise Malformed(f"its description has unknown fields {unknown}" if unknown else f"it does not state {missing}")
     if document["family"] != FAMILY:
         raise Malformed(f"it holds a {document['family']!r}, expected a {FAMILY!r}")
@@ -139,6 +145,8 @@ def check_document(document: Any) -> tuple[str, tuple[str, ...] | None]:
         raise Malformed(f"its parameters are {document['parameters']!r}, expected {list(_PARAMETERS)}")
     if not isinstance(document["library"], str) or not isinstance(document["info"], dict):
         raise Malformed("its library must be text, and its info an object")
+    if document.get("equal_weights", True) is not True:
+        raise Malformed("its equal_weights must be true, or not there")
     names = document["feature_names"]
     if names is None:
         return shape, None
@@ -185,7 +193,9 @@ def to_record(document: Mapping[str, Any], arrays: Mapping[str, Array]) -> Model
         # Values near the largest float overflow on their way to being refused.
         with np.errstate(all="ignore"):
             weights, means, covariances = (arrays[name] for name in _PARAMETERS)
-            fitted = FittedMixture.from_arrays(shape, weights, means, covariances, names)
+            fitted = FittedMixture.from_arrays(
+                shape, weights, means, covariances, names, document.get("equal_weights", False)
+            )
             whitening, constants = whiten(fitted.layout, fitted.params)
     except (InputError, NumericalFailure) as error:
         raise Malformed(str(error).rstrip(".")) from None

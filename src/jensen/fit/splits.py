@@ -1,0 +1,71 @@
+"""A mixture of K components as one of K + 1: a component twice, or in two halves along its main axis."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from jensen.core.block import Array
+from jensen.core.parameters import Parameters
+from jensen.families.gaussian import Gaussian
+from jensen.families.whitening import as_full, in_layout
+from jensen.models.mixture import Mixture
+
+# Halves stand this many standard deviations to both sides of the middle, along the main axis.
+_APART = 0.7
+
+
+def duplicated(model: Mixture, params: Parameters, component: int = 0) -> Parameters:
+    """The same density with one component more: a component twice, with half its weight each.
+
+    Parameters
+    ----------
+    model : Mixture
+        Of K + 1 Gaussian components.
+    params : Parameters
+        K components of the same shape.
+    component : int, default=0
+        Which stands twice.
+    """
+    return _with(model, params, component, np.zeros(params["means"].shape[1]), None)
+
+
+def split_starts(model: Mixture, params: Parameters) -> list[Parameters]:
+    """Every component in turn in two halves along its main axis, with the mean and the covariance that it had.
+
+    Parameters
+    ----------
+    model, params
+        As for `duplicated`.
+    """
+    family: Gaussian = model.family  # type: ignore[assignment]
+    matrices = as_full(family.layout, params["covariances"], *params["means"].shape)
+    found = list[Parameters]()
+    for k, matrix in enumerate(matrices):
+        values, axes = np.linalg.eigh(matrix)
+        # Of a sphere, another axis for each component.
+        at = k % len(values) if family.layout == "spherical" else -1
+        step = _APART * np.sqrt(values[at]) * axes[:, at]
+        found.append(_with(model, params, k, step, matrix - np.outer(step, step)))
+    return found
+
+
+def _with(model: Mixture, params: Parameters, k: int, step: Array, covariance: Array | None) -> Parameters:
+    family: Gaussian = model.family  # type: ignore[assignment]
+    weights, means = params["weights"], params["means"]
+    matrices = as_full(family.layout, params["covariances"], *means.shape)
+    weights = np.append(weights, 0.5 * weights[k])
+    weights[k] *= 0.5
+    means = np.vstack([means, means[k] + step])
+    means[k] -= step
+    matrices = np.concatenate([matrices, matrices[k : k + 1]])
+    if covariance is None:
+        inside = in_layout(family.layout, matrices)
+    else:
+        matrices[[k, -1]] = covariance
+        average = np.einsum("k,kij->ij", weights, matrices)
+        previous = in_layout(family.layout, np.broadcast_to(average, matrices.shape))
+        each = matrices if family.layout in ("full", "tied") else in_layout(family.layout, matrices)
+        if family.layout == "spherical":
+            each = np.trace(matrices, axis1=1, axis2=2) / family.n_features
+        inside = family.in_shape(weights, each, previous)
+    return model.parameters(weights=weights / weights.sum(), means=means, covariances=inside)
