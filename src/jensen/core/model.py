@@ -44,6 +44,8 @@ class LatentModel(ABC):
         Where an optimum may be left for a higher one, for the search of `jensen.em`; None where nothing can lead
         higher. Without it, a model with ``n_components``, ``log_joint`` and ``statistics_from`` has components drawn
         anew.
+    ``allowed(params) -> Parameters``
+        Parameters that were put together, by an extrapolation say, moved to where bounds between them allow.
     ``separable``
         Names of parameters whose entries the M-step maximises each by itself, so that some can simply be held.
     ``sample(params, n, rng) -> rows``

@@ -248,7 +248,10 @@ class Accelerated:
         wanted = self.method.propose(state.images[-window:], state.unit)
         if wanted is None:
             return state
-        return state._replace(proposal=inside(following.plain, following.image.fx, wanted))
+        proposal = inside(following.plain, following.image.fx, wanted)
+        # Domains know each parameter for itself; a model may know of bounds between them.
+        allowed = getattr(self.model, "allowed", None)
+        return state._replace(proposal=proposal if proposal is None or allowed is None else allowed(proposal))
 
 
 def _quiet(expect: Expect) -> Expect:
