@@ -15,6 +15,7 @@ import jensen
 from jensen import datasets
 from jensen.data.arrays import ArraySource
 from jensen.errors import InputError, ModelFileError
+from jensen.families.noise import Box
 from jensen.fit.fitted import FittedMixture
 from jensen.fit.mixture import MixtureSettings, fit_mixture
 from jensen.store import SCHEMA, ModelRecord, fit_info, read_model, write_model
@@ -86,6 +87,62 @@ def test_round_trip_is_exact(tmp_path, shape, k, d, data):
     path = tmp_path / "m.safetensors"
     write_model(path, record)
     assert equal(read_model(path), record)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
+@given(shape=st.sampled_from(SHAPES), d=st.integers(1, 4), seed=st.integers(0, 1000), names=st.booleans())
+def test_round_trip_with_noise_and_a_threshold_is_exact(tmp_path, shape, d, seed, names):
+    rng = np.random.default_rng(seed)
+    base = mixture(shape, 3, d, seed).params
+    box = Box(rng.normal(size=d), rng.normal(size=(d, d)), float(rng.normal() * 100))
+    told = tuple("abcd"[:d]) if names else None
+    fitted = FittedMixture.from_arrays(
+        shape, rng.dirichlet(np.ones(4)), base["means"], base["covariances"], told, False, box, float(rng.normal())
+    )
+    record = ModelRecord(fitted, INFO)
+    write_model(tmp_path / "m.safetensors", record)
+    again = read_model(tmp_path / "m.safetensors")
+    assert equal(again, record) and again.fitted.threshold == fitted.threshold
+    assert again.fitted.box.log_volume == box.log_volume
+    assert again.fitted.box.corner.tobytes() == box.corner.tobytes()
+    assert again.fitted.box.edges.tobytes() == box.edges.tobytes()
+    x = 3.0 * rng.normal(size=(50, d))
+    np.testing.assert_array_equal(again.fitted.labels(x), fitted.labels(x))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"noise": {"log_volume": 1.0, "corner": [0.0] * 3}}, "must state"),
+        ({"noise": None}, "must state"),
+        ({"noise": {"log_volume": 1.0, "corner": [0.0] * 2, "edges": [[0.0] * 3] * 3}}, "3 of them as corner"),
+        ({"noise": {"log_volume": 1.0, "corner": [0.0] * 3, "edges": [[0.0] * 3] * 2}}, "3 x 3 as edges"),
+        ({"noise": {"log_volume": 10**400, "corner": [0.0] * 3, "edges": [[0.0] * 3] * 3}}, "a number as log_volume"),
+        ({"noise": {"log_volume": True, "corner": [0.0] * 3, "edges": [[0.0] * 3] * 3}}, "a number as log_volume"),
+        ({"threshold": "low"}, "threshold must be a number"),
+        ({"threshold": None}, "threshold must be a number"),
+    ],
+)
+def test_a_wrong_description_of_outliers_is_refused(tmp_path, change, words):
+    box = Box(np.zeros(3), np.eye(3), 0.0)
+    base = mixture(k=2).params
+    fitted = FittedMixture.from_arrays(
+        "full", [0.3, 0.3, 0.4], base["means"], base["covariances"], None, False, box, -3.0
+    )
+    path = tmp_path / "m.safetensors"
+    write_model(path, ModelRecord(fitted))
+    header, numbers = parts(path.read_bytes())
+    document = json.loads(header["__metadata__"]["jensen"])
+    assert document["schema"] == 2
+    header["__metadata__"]["jensen"] = json.dumps({**document, **change})
+    path.write_bytes(joined(header, numbers))
+    with pytest.raises(ModelFileError, match=words):
+        read_model(path)
+    # Without its noise, the file has a weight too many.
+    header["__metadata__"]["jensen"] = json.dumps({name: value for name, value in document.items() if name != "noise"})
+    path.write_bytes(joined(header, numbers))
+    with pytest.raises(ModelFileError, match="weights have the shape"):
+        read_model(path)
 
 
 def test_negative_zero_and_subnormal_means_survive(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import jensen
 from jensen.core.block import Array
 from jensen.errors import InputError, NumericalFailure
+from jensen.families.noise import Box
 from jensen.families.shapes.table import SHAPES, covariance_shape
 from jensen.families.whitening import whiten
 from jensen.fit.fitted import FittedMixture
@@ -24,7 +26,7 @@ SCHEMA = 2
 FAMILY = "gaussian mixture"
 _FIELDS = {"schema", "library", "family", "covariance_type", "parameters", "feature_names", "info"}
 # Fields that a file has where they say something, and the schema that brought them.
-_OPTIONAL = {"equal_weights": 2}
+_OPTIONAL = {"equal_weights": 2, "noise": 2, "threshold": 2}
 _PARAMETERS = ("weights", "means", "covariances")
 
 
@@ -99,7 +101,7 @@ def finite(value: float) -> float | None:
 def to_document(record: ModelRecord) -> dict[str, Json]:
     """The JSON document of a record."""
     names = record.fitted.feature_names
-    besides: dict[str, Json] = {"equal_weights": True} if record.fitted.equal_weights else {}
+    besides = _besides(record.fitted)
     return {
         # The oldest schema that says it all, so that as many readers as can read it.
         "schema": max((_OPTIONAL[name] for name in besides), default=1),
@@ -113,8 +115,21 @@ def to_document(record: ModelRecord) -> dict[str, Json]:
     }
 
 
-def check_document(document: Any) -> tuple[str, tuple[str, ...] | None]:
-    """Check the JSON document of a file, and return the shape and the feature names that it states.
+def _besides(fitted: FittedMixture) -> dict[str, Json]:
+    """The optional fields that say something."""
+    found: dict[str, Json] = {}
+    if fitted.equal_weights:
+        found["equal_weights"] = True
+    box = fitted.box
+    if box is not None:
+        found["noise"] = {"log_volume": box.log_volume, "corner": box.corner.tolist(), "edges": box.edges.tolist()}
+    if fitted.threshold is not None:
+        found["threshold"] = fitted.threshold
+    return found
+
+
+def check_document(document: Any) -> tuple[str, tuple[str, ...] | None, bool]:
+    """Check the JSON document of a file; the shape and the feature names that it states, and whether it has noise.
 
     Raises
     ------
@@ -147,17 +162,20 @@ def check_document(document: Any) -> tuple[str, tuple[str, ...] | None]:
         raise Malformed("its library must be text, and its info an object")
     if document.get("equal_weights", True) is not True:
         raise Malformed("its equal_weights must be true, or not there")
+    if "threshold" in document and not _is_number(document["threshold"]):
+        raise Malformed("its threshold must be a number, or not there")
     names = document["feature_names"]
+    noise = "noise" in document
     if names is None:
-        return shape, None
+        return shape, None, noise
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise Malformed("its feature_names must be a list of text, or null")
     if len(set(names)) < len(names):
         raise Malformed("its feature_names repeat a name")
-    return shape, tuple(names)
+    return shape, tuple(names), noise
 
 
-def check_shapes(shape: str, names: tuple[str, ...] | None, shapes: Mapping[str, tuple[int, ...]]) -> None:
+def check_shapes(shape: str, names: tuple[str, ...] | None, noise: bool, shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Check that the tensors are the parameters, in the shapes that belong together, before any value is read.
 
     Raises
@@ -171,7 +189,11 @@ def check_shapes(shape: str, names: tuple[str, ...] | None, shapes: Mapping[str,
     if len(means) != 2 or 0 in means:
         raise Malformed(f"its means have the shape {list(means)}, expected [K, d]")
     k, d = means
-    expected = {"weights": (k,), "means": (k, d), "covariances": scatter_shape(covariance_shape(shape).layout, k, d)}
+    expected = {
+        "weights": (k + noise,),
+        "means": (k, d),
+        "covariances": scatter_shape(covariance_shape(shape).layout, k, d),
+    }
     for name, found in shapes.items():
         if found != expected[name]:
             raise Malformed(f"its {name} have the shape {list(found)}, expected {list(expected[name])}")
@@ -188,17 +210,37 @@ def to_record(document: Mapping[str, Any], arrays: Mapping[str, Array]) -> Model
         If a value is outside its domain: not finite, weights that do not sum to 1, a covariance that is not positive
         definite.
     """
-    shape, names = check_document(document)
+    shape, names, noise = check_document(document)
+    box = _box(document["noise"], arrays["means"].shape[1]) if noise else None
+    threshold = document.get("threshold")
     try:
         # Values near the largest float overflow on their way to being refused.
         with np.errstate(all="ignore"):
             weights, means, covariances = (arrays[name] for name in _PARAMETERS)
             fitted = FittedMixture.from_arrays(
-                shape, weights, means, covariances, names, document.get("equal_weights", False)
-            )
+                shape, weights, means, covariances, names, document.get("equal_weights", False), box,
+                None if threshold is None else float(threshold),
+            )  # fmt: skip
             whitening, constants = whiten(fitted.layout, fitted.params)
     except (InputError, NumericalFailure) as error:
         raise Malformed(str(error).rstrip(".")) from None
     if not (np.isfinite(whitening).all() and np.isfinite(constants).all()):
         raise Malformed("its covariances are singular but for rounding")
     return ModelRecord(fitted, document["info"], document["library"])
+
+
+def _box(value: Any, d: int) -> Box:
+    """The box of the noise that a document describes."""
+    if not isinstance(value, dict) or set(value) != {"log_volume", "corner", "edges"}:
+        raise Malformed("its noise must state log_volume, corner and edges")
+    rows = [value["corner"], *value["edges"]] if isinstance(value["edges"], list) else []
+    whole = len(rows) == d + 1 and all(isinstance(row, list) and len(row) == d for row in rows)
+    if not (whole and all(map(_is_number, [value["log_volume"], *(number for row in rows for number in row)]))):
+        raise Malformed(f"its noise must have a number as log_volume, {d} of them as corner, and {d} x {d} as edges")
+    numbers = np.array(rows, dtype=np.float64)
+    return Box(numbers[0], numbers[1:], float(value["log_volume"]))
+
+
+def _is_number(value: Any) -> bool:
+    """Whether something of a JSON document is a finite float."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
