@@ -91,4 +91,4 @@ def test_a_choice_among_mixtures_says_that_the_best_are_searched(shell):
     assert "searched until starts and escapes agreed" in " ".join(text.split())
     assert "starts ended at -1126.32" in starts_of(text)
     counted = shell("fit", "faithful", "-k", "2:3", "-c", "full,tied", "--starts", 2).stdout
-    assert "searched until" not in counted and starts_of(counted) == "2 of 2 reached the best optimum (seed 1)"
+    assert "searched until" not in counted and "reached the best optimum (seed 1)" in starts_of(counted)

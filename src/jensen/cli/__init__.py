@@ -1,4 +1,4 @@
-"""The command line: ``jensen fit | predict | show | sample``."""
+"""The command line: ``jensen fit | select | predict | show | sample``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ INTRODUCTION = """\
 Jensen fits Gaussian mixtures to a table of numbers, by EM.
 
 Begin with bundled data:
-  jensen fit faithful                      choose the number of components by BIC
+  jensen fit faithful                      choose components and their shape by BIC
+  jensen select iris                       compare them all in a table
   jensen fit iris -k 3 --out iris.safetensors --labels groups.csv
 
 Then your own (CSV, TSV, Parquet, Arrow, Feather or .npy):
@@ -40,7 +41,7 @@ def tell_version(context: click.Context, parameter: click.Parameter, wanted: boo
 
 @click.group(
     cls=Commands,
-    homes={name: f"jensen.cli.{name}" for name in ("fit", "predict", "show", "sample")},
+    homes={name: f"jensen.cli.{name}" for name in ("fit", "select", "predict", "show", "sample")},
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 88},
     epilog=EPILOG,

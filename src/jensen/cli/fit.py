@@ -21,7 +21,7 @@ from jensen.cli.options import (
 )
 from jensen.cli.output import print_json
 
-_SEARCHED = tuple(range(1, 10))
+SEARCHED = tuple(range(1, 10))
 
 
 @click.command("fit")
@@ -31,7 +31,7 @@ _SEARCHED = tuple(range(1, 10))
     "-c",
     "shapes",
     type=Shapes(),
-    help="Covariances: full, tied, diag, spherical (or mclust's VVV, EEE, VVI, VII), several of them, or all.  "
+    help="Covariances: full, tied, diag, spherical or mclust's EII ... VVV, several of them, or all.  "
     "[default: full if -k is a number, else all]",
 )
 @click.option("--columns", type=Names(), help="Columns to use.  [default: all numeric ones]")
@@ -83,11 +83,12 @@ def command(
     Where there is a choice of mixtures, the one of smallest BIC is taken, never a degenerate one. Ctrl-C ends the
     fit and keeps the best parameters so far.
     """
-    from jensen.cli.progress import Progress
+    from jensen.cli.grid import layout_names
     from jensen.cli.report import describe, describe_errors, describe_selection
     from jensen.cli.summary import summary
     from jensen.core.status import Status
     from jensen.data.files import read_table, write_table
+    from jensen.fit.progress import Progress
     from jensen.store import ModelRecord, fit_info, write_model
 
     began = time.perf_counter()
@@ -95,10 +96,11 @@ def command(
     check_table_output(labels)
     check_distinct([source], [out, labels])
     table = read_table(source, columns=columns, weights=weights)
-    shapes = shapes or _default_shapes(counts, table.n_features)
+    chosen = ("full",) if counts is not None and len(counts) == 1 else ("all",)
+    shapes = layout_names(shapes or chosen, table.n_features)
     n_starts = options["starts"] if isinstance(options["starts"], int) else 0
     with Progress(not (as_json or quiet), n_starts) as progress:
-        fit, selection = _fit(table, counts or _SEARCHED, shapes, options, progress)
+        fit, selection = _fit(table, counts or SEARCHED, shapes, options, progress)
     searched = selection is not None and selection.status is not Status.CONVERGED
     status = selection.status if selection is not None and searched else fit.status
 
@@ -126,20 +128,13 @@ def command(
     return INTERRUPTED if status is Status.INTERRUPTED else OK
 
 
-def _default_shapes(counts: tuple[int, ...] | None, n_features: int) -> tuple[str, ...]:
-    """Full covariances for one number of components, else all shapes that differ: in one dimension, two do."""
-    if counts is not None and len(counts) == 1:
-        return ("full",)
-    return ("full", "tied") if n_features == 1 else ("full", "tied", "diag", "spherical")
-
-
 def _fit(table: Any, counts: tuple[int, ...], shapes: Any, options: dict[str, Any], progress: Any) -> tuple[Any, Any]:
     """The fit, and the search that it comes from, or None where there was nothing to choose."""
     from jensen.cli.text import counted
     from jensen.data.arrays import ArraySource
     from jensen.errors import InputError
+    from jensen.fit.grid import select_mixture
     from jensen.fit.mixture import MixtureSettings, fit_mixture
-    from jensen.fit.selection import select_mixture
 
     source = ArraySource(table.data, table.weights)
     rows = counted(source.n_counting, "row") + ("" if table.weights is None else " of positive weight")

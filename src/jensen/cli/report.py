@@ -43,13 +43,16 @@ def describe(fitted: FittedMixture, info: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def describe_selection(selection: Selection) -> dict[str, Any]:
-    """A search as JSON values: ``status, n_starts, seconds`` and one record for each cell."""
+    """A search as JSON values: ``status, criterion, words``, what was run, and one record for each cell."""
     cells = [
         {key: finite(value) if isinstance(value, float) else value for key, value in row.items()}
         for row in selection.table()
     ]
     return {
         "status": selection.status.value,
+        "criterion": selection.criterion,
+        "words": selection.words(),
+        "warnings": list(selection.warnings),
         "n_starts": selection.n_starts,
         "searched": selection.searched,
         "seconds": selection.seconds,

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from jensen.cli.grid import chosen
 from jensen.cli.report import deviations
 from jensen.cli.text import WIDTH, counted, decimals_for, duration, fixed, paragraph, shortened
 from jensen.data.frames import default_names
-from jensen.fit.selection import SHORT_RUN
+from jensen.families.shapes.table import covariance_shape
 
 _LABEL = 16
 _NATURAL = ("weights", "means", "covariances")
@@ -35,14 +36,14 @@ def summary(report: Mapping[str, Any]) -> str:
     report : mapping
         Of a fit, or of a model file, whose info is anybody's.
     """
-    parts = [list(part(report)) for part in (_selection, _facts, _components, _standard_errors, _diagnosis, _warnings)]
+    parts = [list(part(report)) for part in (chosen, _facts, _components, _standard_errors, _diagnosis, _warnings)]
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
 
 
 def _facts(report: Mapping[str, Any]) -> Iterator[str]:
     """The lines that say how good the mixture is and how it came about."""
     k, shape = report["n_components"], report["covariance_type"]
-    yield f"Gaussian mixture: {counted(k, 'component')}, {shape} covariance{'' if shape == 'tied' else 's'}"
+    yield f"Gaussian mixture: {counted(k, 'component')}, {_in_words(shape, report['n_features'])}"
     facts: list[tuple[str, str | None]] = [
         ("data", _string(report, "source")),
         ("rows", _rows(report)),
@@ -60,6 +61,21 @@ def _facts(report: Mapping[str, Any]) -> Iterator[str]:
     for label, text in facts:
         if text is not None:
             yield paragraph(f"  {label}", text, _LABEL + 2)
+
+
+def _in_words(shape: str, d: int) -> str:
+    """The shape, with what its letters mean."""
+    kind = covariance_shape(shape, d)
+    if d == 1:
+        return f"{'equal' if kind.volume == 'E' else 'variable'} variances ({kind.volume})"
+    if kind.alias is not None:
+        return f"{shape} covariance{'' if kind.is_common else 's'} ({kind.name})"
+    letters = {"E": "equal", "V": "variable"}
+    told = [f"{letters[kind.volume]} volumes"]
+    told.append("spheres" if kind.shape == "I" else f"{letters[kind.shape]} shapes")
+    if kind.shape != "I":
+        told.append("along the axes" if kind.orientation == "I" else f"{letters[kind.orientation]} orientations")
+    return f"{kind.name} covariances: {', '.join(told)}"
 
 
 def _rows(report: Mapping[str, Any]) -> str | None:
@@ -247,61 +263,6 @@ def _most_separating(weights: Any, means: Any, spread: Any) -> Sequence[int]:
         between = weights @ (means - weights @ means) ** 2
         score = np.nan_to_num(between / within)
     return [int(j) for j in np.argsort(-score, kind="stable")]
-
-
-# ------------------------------------------------------------------------------------------------ the search
-
-
-def _selection(report: Mapping[str, Any]) -> Iterator[str]:
-    """BIC of every cell, K down and shapes across."""
-    search = report.get("selection")
-    if not isinstance(search, Mapping):
-        return
-    cells = search["cells"]
-    shapes = list(dict.fromkeys(cell["covariance_type"] for cell in cells))
-    best = (report["n_components"], report["covariance_type"])
-    shown = {(cell["n_components"], cell["covariance_type"]): _cell(cell, best) for cell in cells}
-    width = max(12, *(len(text) + 2 for text in shown.values()))
-    yield "BIC (smaller is better)"
-    yield (f"{'K':>5}" + "".join(f"{shape:>{width - 1}} " for shape in shapes)).rstrip()
-    for k in dict.fromkeys(cell["n_components"] for cell in cells):
-        yield (f"{k:>5}" + "".join(f"{shown[k, shape]:>{width}}" for shape in shapes)).rstrip()
-    marks = ["* best"]
-    if any(cell["bic"] is not None and not cell["sound"] for cell in cells):
-        marks.append("! degenerate, and no candidate")
-    if any(cell["bic"] is None for cell in cells):
-        marks.append("- no fit")
-    yield "  " + "   ".join(marks)
-    for reason in dict.fromkeys(cell["reason"] for cell in cells if cell["reason"]):
-        yield paragraph("  -", reason, 4)
-    yield paragraph("", _how(search), 2)
-
-
-def _cell(cell: Mapping[str, Any], best: tuple[int, str]) -> str:
-    if cell["bic"] is None:
-        return "- "
-    mark = "*" if (cell["n_components"], cell["covariance_type"]) == best else " " if cell["sound"] else "!"
-    return fixed(cell["bic"], 1) + mark
-
-
-def _how(search: Mapping[str, Any]) -> str:
-    """What was run, in a sentence, and whether the search came to its end."""
-    cells, starts = search["cells"], counted(search["n_starts"], "start")
-    fitted = [cell for cell in cells if cell["bic"] is not None]
-    confirmed = sum(cell["confirmed"] for cell in fitted)
-    if search["status"] != "converged":
-        why = "interrupted" if search["status"] == "interrupted" else "stopped at the time limit"
-        return f"The search was {why}: {len(fitted)} of {len(cells)} mixtures have a fit, {confirmed} a thorough one."
-    if search.get("searched"):
-        each = "" if confirmed == len(fitted) else f"each with {starts} of {SHORT_RUN} iterations, the best converged; "
-        leading = "All" if confirmed == len(fitted) else f"{confirmed}, the leading ones among them,"
-        return f"{each}{leading} searched until starts and escapes agreed, or the budget was spent.".capitalize()
-    if confirmed == len(fitted):
-        return f"Each with {starts} run to convergence."
-    return (
-        f"Each with {starts} of {SHORT_RUN} iterations, the best of them run to convergence; {confirmed} mixtures, the "
-        "leading ones among them, with all starts run to convergence."
-    )
 
 
 # ------------------------------------------------------------------------------------------------ careful access

@@ -24,6 +24,7 @@ from jensen.core.contracts import Info, Run
 from jensen.core.parameters import Parameters
 from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
+from jensen.data.frames import default_names
 from jensen.data.pool import map_ordered, single_threaded_blas, threads
 from jensen.errors import InputError, NumericalFailure
 from jensen.families.gaussian import Gaussian
@@ -31,6 +32,7 @@ from jensen.families.shapes.table import SHAPES, CovarianceShape, covariance_sha
 from jensen.families.whitening import as_full, in_layout
 from jensen.fit.account import SAME_OPTIMUM, StartRecord
 from jensen.fit.climbing import heading
+from jensen.fit.collinear import collinear_columns
 from jensen.fit.hierarchy import hierarchy
 from jensen.fit.landscape import Verdict
 from jensen.fit.mixture import (
@@ -70,6 +72,8 @@ _SHORT = 20
 
 # Where a run begins, or a function that makes it.
 _From = Parameters | Callable[[], Parameters]
+# Combinations of columns that a reason names.
+_TOLD = 3
 _Start = tuple[str, Callable[[], Parameters]]
 
 
@@ -189,7 +193,8 @@ def select_mixture(
     if all(cell.fit is None for cell in cells):
         reasons = dict.fromkeys(cell.reason for cell in cells)
         raise InputError(f"no mixture could be fitted: {'; '.join(reasons)}")
-    return Selection(tuple(cells), status, grid.several, time.perf_counter() - grid.began, grid.searches, criterion)
+    seconds = time.perf_counter() - grid.began
+    return Selection(tuple(cells), status, grid.several, seconds, grid.searches, criterion, tuple(grid.warnings))
 
 
 class _Stopped(Exception):
@@ -222,6 +227,7 @@ class _Grid:
         self.states: list[_State] = []
         self.of: dict[tuple[int, str], _State] = {}
         self.done = 0
+        self.warnings: list[str] = []
 
     def run(self, counts: Sequence[int], shapes: Sequence[str]) -> None:
         """All rounds."""
@@ -233,14 +239,21 @@ class _Grid:
         # By freedom, so that what a shape contains comes before it.
         self.kinds = sorted(kinds.values(), key=lambda kind: kind.n_parameters(d + 2, 7))
         self.contained = {kind.name: _contained(kind, self.kinds) for kind in self.kinds}
+        collinear = self._collinear()
         for k in dict.fromkeys(counts):
             for kind in self.kinds:
                 asked = replace(self.settings, n_components=k, covariance_type=kind.label)
-                state = _State(kind, asked, mixture_of(asked, self.source, self.data))
+                try:
+                    state = _State(kind, asked, mixture_of(asked, self.source, self.data))
+                except InputError as error:
+                    free = replace(asked, eigenvalue_ratio=np.inf, prior=None)
+                    state = _State(kind, asked, mixture_of(free, self.source, self.data), reason=str(error))
                 if k > self.source.n_counting:
                     state.reason = f"more components than the {self.source.n_counting} rows"
                 elif k > n_different:
                     state.reason = f"more components than the {n_different} different rows"
+                elif collinear and kind.layout in ("full", "tied"):
+                    state.reason = collinear
                 self.states.append(state)
                 self.of[k, kind.name] = state
         open_states = [state for state in self.states if not state.reason]
@@ -262,6 +275,19 @@ class _Grid:
         if self.cv is not None:
             self._each("hold out", [state for state in open_states if state.best is not None], self.hold_out)
 
+    def _collinear(self) -> str:
+        """Why shapes with an orientation of their own have no fit, where columns determine others; else empty."""
+        asked = self.settings.reg_covar
+        if self.settings.prior is not None or not (isinstance(asked, str) or not np.any(asked)):
+            return ""
+        names = self.feature_names or default_names(self.source.x.shape[1])
+        found = collinear_columns(self.data)
+        if not found:
+            return ""
+        told = "; ".join(one.words(names) for one in found[:_TOLD])
+        self.warnings.append(f"columns are collinear: {told}. Leave them out, or use shapes along the axes")
+        return f"collinear columns ({told}): leave them out, or use a shape along the axes, a prior or reg_covar"
+
     # ------------------------------------------------------------------------------------------------- runs
 
     def _each(self, name: Round, states: list[_State], work: Callable[[_State], None], alone: bool = False) -> None:
@@ -271,7 +297,7 @@ class _Grid:
         def one(state: _State) -> None:
             if self.cancel.is_set():
                 raise _Stopped(Status.INTERRUPTED)
-            if time.perf_counter() > self.deadline:
+            if time.perf_counter() > self.deadline and any(other.best is not None for other in self.states):
                 raise _Stopped(Status.OUT_OF_TIME)
             self.task = Task(name, self.done, len(states), state.k, state.kind.label)
             began = time.perf_counter()
@@ -308,7 +334,7 @@ class _Grid:
             return None
         end = _End(kind, ended, self._judged(state, ended))
         if ended.status in (Status.INTERRUPTED, Status.OUT_OF_TIME):
-            if n_iter is None:
+            if n_iter is None or state.best is None:
                 state.take(end)
             raise _Stopped(ended.status)
         return end
@@ -388,11 +414,15 @@ class _Grid:
                 self.lift(state, other)
 
     def _below(self, state: _State) -> list[_State]:
-        """The cells that a cell contains and that are nearest to it."""
+        """The cells that a cell contains and that are nearest to it, where their objectives are of one kind."""
         found = [self.of[state.k, kind.name] for kind in self.contained[state.kind.name]]
-        fewer = self.of.get((state.k - 1, state.kind.name))
-        if fewer is not None and not self.settings.equal_weights and self.settings.prior is None:
-            found.insert(0, fewer)
+        if self.settings.prior is not None:
+            # What all components share has one prior, and shapes along the axes have another.
+            mine = state.kind.layout, state.kind.is_common
+            found = [other for other in found if (other.kind.layout, other.kind.is_common) == mine]
+        elif not self.settings.equal_weights:
+            fewer = self.of.get((state.k - 1, state.kind.name))
+            found = found if fewer is None else [fewer, *found]
         return [other for other in found if other.best is not None and other.best.is_sound]
 
     def lift(self, state: _State, other: _State) -> None:
@@ -551,7 +581,7 @@ class _Grid:
         def entropy(at: Parameters, block: Any) -> _Sum:
             shares = plain.responsibilities(at, block)
             logs = np.log(np.maximum(shares, np.finfo(np.float64).tiny))
-            return _Sum(-float(block.weights @ (shares * logs).sum(axis=1)))
+            return _Sum(max(-float(block.weights @ (shares * logs).sum(axis=1)), 0.0))
 
         return self.source.fold(entropy, params).value
 

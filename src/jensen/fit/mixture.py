@@ -272,9 +272,11 @@ def outliers_of(settings: MixtureSettings, model: Mixture, source: ArraySource) 
     Raises
     ------
     InputError
-        If noise and trimming are asked for together, or noise of data without a volume.
+        If noise and trimming are asked for together, too few rows are left, or noise has no volume.
     """
     noise, trim = settings.noise, settings.trim
+    if (1.0 - trim) * source.n_counting < model.n_components:
+        raise InputError(f"trim={trim:g} leaves fewer rows of {source.n_counting} than components: trim less")
     if noise is False:
         return TrimmedOutliers(model, trim) if trim > 0 else NoOutliers(model)
     if trim > 0:

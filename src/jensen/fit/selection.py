@@ -14,7 +14,7 @@ from jensen.fit.result import MixtureFit
 
 Criterion = Literal["bic", "icl", "aic", "aicc", "caic", "sabic", "heldout"]
 CRITERIA: tuple[Criterion, ...] = get_args(Criterion)
-_NAMES = {
+CRITERION_NAMES = {
     "bic": "BIC", "icl": "ICL", "aic": "AIC", "aicc": "AICc", "caic": "CAIC", "sabic": "sample-size-adjusted BIC",
     "heldout": "-2 held-out log-likelihood",
 }  # fmt: skip
@@ -136,7 +136,7 @@ class Selection:
 
     def words(self) -> str:
         """What was chosen, and how sure that is, in sentences."""
-        ranked, name = self.ranked(), _NAMES[self.criterion]
+        ranked, name = self.ranked(), CRITERION_NAMES[self.criterion]
         if not ranked:
             return f"No cell is sound. The least degenerate is {self.best_cell.name}."
         best = ranked[0]

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
     from jensen.fit.selection import Task
 
-_ROUNDS = {"screen": "short starts", "converge": "converging", "confirm": "all starts"}
+_ROUNDS = {
+    "explore": "exploring",
+    "compare": "comparing",
+    "finish": "on all rows",
+    "confirm": "searching the best",
+    "hold out": "holding out",
+}
 _REFRESH, _BAR = 10, 12
 
 

@@ -1,0 +1,323 @@
+"""``jensen.select``: the number of components and the shape of the covariances, chosen in one call."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from numbers import Integral
+from typing import Any, Literal
+
+import numpy as np
+
+from jensen.data.arrays import ArraySource
+from jensen.data.frames import to_matrix
+from jensen.errors import InputError, JensenWarning
+from jensen.estimators.gaussian_mixture import GaussianMixture
+from jensen.estimators.inputs import check_sample_weight, seed_of
+from jensen.families.shapes.table import SHAPES, covariance_shape
+from jensen.fit.grid import select_mixture
+from jensen.fit.mixture import MixtureSettings
+from jensen.fit.priors import ConjugatePrior
+from jensen.fit.progress import Progress
+from jensen.fit.selection import CRITERIA, Cell, Criterion
+from jensen.fit.selection import Selection as Found
+from jensen.fit.soundness import Degenerate
+from jensen.fit.starts import StartKind
+from jensen.solve.variants import Accelerate
+
+_BACKENDS = ("pandas", "polars", "pyarrow")
+
+
+class Selection:
+    """What `jensen.select` found: every mixture that was fitted, and the best.
+
+    Attributes
+    ----------
+    best : GaussianMixture
+        The fitted mixture of the smallest criterion among the sound ones.
+    table : data frame
+        A row for each cell, of the kind of frame that came, else of the first installed of pandas, polars and pyarrow:
+        ``n_components, covariance_type, name, loglik, n_free``, the criteria (all: smaller is better), ``heldout,
+        entropy, status, n_iter, sound, confirmed, reason, seconds``.
+    criterion : str
+        What was compared.
+    status : Status
+        How the search ended: converged, interrupted, or out of time.
+    seconds : float
+        Wall time.
+    warnings : tuple of str
+        What was found in the data, and what to do about it.
+    set_aside : tuple of (str, str)
+        Columns of a frame that were not used, and why.
+    """
+
+    def __init__(self, found: Found, dtype: Any, backend: Any, set_aside: tuple[tuple[str, str], ...] = ()) -> None:
+        self._found, self._dtype, self._backend, self.set_aside = found, dtype, backend, set_aside
+        self.criterion, self.status, self.seconds = found.criterion, found.status, found.seconds
+        self.warnings = found.warnings
+
+    @property
+    def best(self) -> GaussianMixture:
+        """The fitted mixture of the smallest criterion among the sound ones."""
+        return self._estimator(self._found.best_cell)
+
+    @property
+    def best_name(self) -> str:
+        """mclust's name of the best, such as ``VEV,2``."""
+        return self._found.best_cell.name
+
+    def __getitem__(self, key: tuple[int, str]) -> GaussianMixture:
+        """The fitted mixture of a number of components and a shape, such as ``selection[3, "VEV"]``.
+
+        Raises
+        ------
+        InputError
+            If it was not asked for, or has no fit; the message says why.
+        """
+        n_components, name = key
+        kind = covariance_shape(name)
+        for cell in self._found.cells:
+            if cell.n_components == n_components and covariance_shape(cell.covariance_type).name == kind.name:
+                if cell.fit is None:
+                    raise InputError(f"{cell.name} has no fit: {cell.reason}")
+                return self._estimator(cell)
+        raise InputError(f"{n_components} components of shape {name} are not among the {len(self)} cells")
+
+    def __len__(self) -> int:
+        return len(self._found.cells)
+
+    def __iter__(self) -> Iterator[tuple[int, str]]:
+        return iter([(cell.n_components, cell.covariance_type) for cell in self._found.cells])
+
+    @property
+    def table(self) -> Any:
+        """A data frame with a row for each cell."""
+        return _frame(self._found.table(), self._backend)
+
+    def top(self, n: int = 5) -> Any:
+        """The best sound cells as a data frame, with how far each is behind.
+
+        Parameters
+        ----------
+        n : int, default=5
+            How many at most, at least 1.
+        """
+        if not _is_count(n, 1):
+            raise InputError(f"n must be an integer of at least 1, got {n!r}")
+        ranked = self._found.ranked()[: int(n)]
+        values = [cell.value(self.criterion) for cell in ranked]
+        columns = {
+            "name": [cell.name for cell in ranked],
+            self.criterion: values,
+            "behind": [value - values[0] for value in values],
+            "loglik": [cell.fit.loglik for cell in ranked if cell.fit is not None],
+            "n_free": [cell.fit.n_free for cell in ranked if cell.fit is not None],
+        }
+        records = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        return _frame(records, self._backend)
+
+    def words(self) -> str:
+        """What was chosen and how sure that is, in sentences."""
+        notes = [f"{text[:1].upper()}{text[1:]}." for text in self.warnings]
+        notes += [f"Column {name!r} was set aside: {reason}." for name, reason in self.set_aside]
+        return " ".join([self._found.words(), *notes])
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the criterion over the number of components, a line for each shape, the best marked.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        matplotlib Axes
+        """
+        from jensen.report.curves import criterion_curves
+
+        return criterion_curves(self._found, ax)
+
+    def __repr__(self) -> str:
+        return f"Selection of {len(self)} mixtures: {self.words()}"
+
+    def _estimator(self, cell: Cell) -> GaussianMixture:
+        fit = cell.fit
+        assert fit is not None
+        model = GaussianMixture(fit.n_components, covariance_type=fit.covariance_type)
+        model._keep(fit, self._dtype)
+        return model
+
+
+def select(
+    X: Any,
+    n_components: int | Iterable[int] = range(1, 10),
+    covariance_type: str | Iterable[str] = "all",
+    criterion: Criterion = "bic",
+    *,
+    sample_weight: Any = None,
+    columns: Sequence[str | int] | None = None,
+    n_init: Literal["auto"] | int = "auto",
+    init_params: Literal["auto"] | StartKind = "auto",
+    reg_covar: Literal["auto"] | float = "auto",
+    tol: Literal["auto"] | float = "auto",
+    max_iter: Literal["auto"] | int = "auto",
+    accelerate: Accelerate = "auto",
+    equal_weights: bool = False,
+    prior: ConjugatePrior | Literal["conjugate"] | None = None,
+    eigenvalue_ratio: float = np.inf,
+    degenerate: Degenerate = "avoid",
+    cv: int | None = None,
+    max_time: float = np.inf,
+    random_state: Any = None,
+    progress: Literal["auto"] | bool = "auto",
+) -> Selection:
+    """Fit mixtures with every number of components and every shape of covariances, and choose among them.
+
+    No cell lies below one that it contains: a shape below a special case of it, or a mixture below the same with one
+    component less.
+
+    Parameters
+    ----------
+    X : array-like or data frame of shape (n, d)
+        Finite rows, two at least. Columns of a frame that are not numeric are set aside.
+    n_components : int or iterable of int, default=range(1, 10)
+        Numbers of components, each at least 1.
+    covariance_type : str or iterable of str, default="all"
+        Shapes, under scikit-learn's names or mclust's; ``"all"`` is all fourteen, or the two that differ in one column.
+    criterion : {"bic", "icl", "aic", "aicc", "caic", "sabic", "heldout"}, default="bic"
+        What the best has least of. ``"heldout"`` is minus twice the cross-validated log-likelihood, and needs `cv`.
+    sample_weight : array-like of shape (n,), default=None
+        Weights of the rows; their sum is the n of every criterion.
+    columns : sequence of str or int, default=None
+        Columns to use; all numeric ones by default.
+    n_init : "auto" or int, default="auto"
+        ``"auto"``: cuts of model-based hierarchical clusterings and drawn starts for every cell, and a search for those
+        in the lead. A number is that of starts, the first a cut, and nothing is searched.
+    init_params : str, default="auto"
+        Another kind of start, as in `GaussianMixture`.
+    reg_covar, tol, max_iter, accelerate, equal_weights, prior, eigenvalue_ratio, degenerate
+        As in `GaussianMixture`. Shapes that a constraint does not go with are left out with a reason.
+    cv : int, default=None
+        Folds of a cross-validation, at least 2: every cell then has its held-out log-likelihood.
+    max_time : float, default=inf
+        Seconds after which no further pass is begun; what was reached by then is returned, with a warning.
+    random_state : int, RandomState instance, Generator or None, default=None
+        Seed of all draws.
+    progress : "auto" or bool, default="auto"
+        Whether to show a bar on stderr; ``"auto"`` where it is a terminal.
+
+    Returns
+    -------
+    Selection
+
+    Raises
+    ------
+    InputError
+        If an argument or the data are unusable, or no cell can be fitted; the message says why.
+    KeyboardInterrupt
+        If it comes before anything was fitted; later, the selection holds what was reached.
+
+    Examples
+    --------
+    >>> import jensen
+    >>> X = jensen.datasets.load("faithful").data
+    >>> selection = jensen.select(X, [1, 2, 3], ["tied", "full"], n_init=2, random_state=0)
+    >>> selection.best_name
+    'EEE,3'
+    """
+    table = to_matrix(X, columns=columns)
+    weight = check_sample_weight(sample_weight, len(table.data))
+    counts, shapes = _counts(n_components), _shapes(covariance_type, table.n_features)
+    if criterion not in CRITERIA:
+        raise InputError(f"criterion must be one of {', '.join(CRITERIA)}, got {criterion!r}")
+    if cv is not None and not (_is_count(cv, 2) and cv <= len(table.data)):
+        raise InputError(f"cv must be an integer from 2 to the {len(table.data)} rows, got {cv!r}")
+    if criterion == "heldout" and cv is None:
+        raise InputError("criterion='heldout' needs a number of folds: give cv, such as cv=10")
+    # The estimator's own checks of what the two have in common.
+    common = {
+        "n_init": n_init, "init_params": init_params, "reg_covar": reg_covar, "tol": tol, "max_iter": max_iter,
+        "accelerate": accelerate, "equal_weights": equal_weights, "prior": prior, "eigenvalue_ratio": eigenvalue_ratio,
+        "degenerate": degenerate, "random_state": random_state, "max_time": max_time,
+    }  # fmt: skip
+    if not isinstance(init_params, str):
+        raise InputError("init_params must be a kind of start here: arrays and functions fit one number of components")
+    GaussianMixture(**common)._validate_params()
+    settings = MixtureSettings(
+        n_components=1,
+        reg_covar=reg_covar,
+        tol=tol,
+        max_iter=max_iter,
+        accelerate=accelerate,
+        n_init=n_init if isinstance(n_init, str) else int(n_init),
+        init=init_params,
+        seed=seed_of(random_state),
+        degenerate=degenerate,
+        equal_weights=bool(equal_weights),
+        prior=ConjugatePrior() if isinstance(prior, str) else prior,
+        eigenvalue_ratio=float(eigenvalue_ratio),
+    )
+    source = ArraySource(table.data, weight)
+    shown = progress is True or (progress == "auto" and sys.stderr.isatty())
+    with Progress(shown, 0) as bar:
+        found = select_mixture(
+            source, counts, shapes, settings, criterion=criterion, feature_names=table.feature_names,
+            observer=bar.on_search if shown else None, max_time=float(max_time), cv=cv,
+        )  # fmt: skip
+    for text in found.warnings:
+        warnings.warn(text[:1].upper() + text[1:], JensenWarning, stacklevel=2)
+    if not found.status.is_converged:
+        text = f"The selection was cut short: {found.status.message}; what was reached by then is compared"
+        warnings.warn(text, JensenWarning, stacklevel=2)
+    return Selection(found, table.data.dtype, _backend_of(X), table.set_aside)
+
+
+def _is_count(value: Any, least: int) -> bool:
+    return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= least
+
+
+def _counts(n_components: Any) -> list[int]:
+    given = [n_components] if isinstance(n_components, Integral) else n_components
+    try:
+        counts = list(given)
+    except TypeError:
+        raise InputError(f"n_components must be an integer or several, got {n_components!r}") from None
+    if not counts or not all(_is_count(k, 1) for k in counts):
+        raise InputError(f"n_components must be integers of at least 1, got {n_components!r}")
+    return [int(k) for k in dict.fromkeys(counts)]
+
+
+def _shapes(covariance_type: Any, d: int) -> list[str]:
+    if isinstance(covariance_type, str):
+        if covariance_type == "all":
+            return ["EII", "VII"] if d == 1 else list(SHAPES)
+        covariance_type = [covariance_type]
+    shapes = [covariance_shape(name, d).label for name in covariance_type]
+    if not shapes:
+        raise InputError("covariance_type is empty: name a shape, or 'all'")
+    return list(dict.fromkeys(shapes))
+
+
+def _backend_of(X: Any) -> Any:
+    """The kind of frame that came, or None."""
+    import narwhals.stable.v2 as nw
+
+    if isinstance(X, np.ndarray | list | tuple):
+        return None
+    frame = nw.from_native(X, pass_through=True, allow_series=False)
+    return frame.implementation if isinstance(frame, nw.DataFrame) else None
+
+
+def _frame(records: list[dict[str, Any]], backend: Any) -> Any:
+    """Records as a data frame of some kind, or of the first that is installed."""
+    from importlib.util import find_spec
+
+    import narwhals.stable.v2 as nw
+
+    if backend is None:
+        backend = next(name for name in _BACKENDS if find_spec(name) is not None)
+    names = list(records[0]) if records else []
+    columns = {name: [record[name] for record in records] for name in names}
+    return nw.from_dict(columns, backend=backend).to_native()

@@ -1,0 +1,1 @@
+"""Pictures of results. Matplotlib is imported when the first one is drawn."""
