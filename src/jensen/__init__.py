@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from jensen.estimators import save as save
     from jensen.fit.em import em as em
     from jensen.fit.fixed_point import fixed_point as fixed_point
+    from jensen.infer.lrt import bootstrap_lrt as bootstrap_lrt
     from jensen.solve import stopping as stopping
 
 __version__ = "0.1.0.dev0"
@@ -46,6 +47,7 @@ __all__ = [
     "Stage",
     "Sums",
     "__version__",
+    "bootstrap_lrt",
     "datasets",
     "domains",
     "em",
@@ -70,6 +72,7 @@ _HOME = {
     "LatentModel": "jensen.core.model",
     "Stage": "jensen.core.contracts",
     "Sums": "jensen.core.sums",
+    "bootstrap_lrt": "jensen.infer.lrt",
     "em": "jensen.fit.em",
     "fixed_point": "jensen.fit.fixed_point",
     "load": "jensen.estimators",
