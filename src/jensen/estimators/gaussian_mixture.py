@@ -32,6 +32,7 @@ from jensen.families.shapes.table import ALIASES, LETTERS, SHAPES, covariance_sh
 from jensen.families.whitening import whiten
 from jensen.fit.fitted import FittedMixture
 from jensen.fit.mixture import MixtureSettings, fit_mixture
+from jensen.fit.priors import ConjugatePrior
 from jensen.fit.result import MixtureFit
 from jensen.fit.soundness import Degenerate
 from jensen.fit.starts import START_KINDS, StartKind, UserStart
@@ -107,11 +108,30 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         others that does not bring enough; or the objective alone decides.
     max_time : float, default=inf
         Seconds after which no further pass is begun; the best so far is kept, with a warning.
+    equal_weights : bool, default=False
+        Whether every weight is 1/K; then none is estimated.
+    prior : ConjugatePrior, "conjugate" or None, default=None
+        A prior on means and covariances, which smooths small components; ``"conjugate"`` takes Fraley & Raftery's
+        defaults. The objective includes it.
+    eigenvalue_ratio : float, default=inf
+        The largest eigenvalue of any covariance over the smallest of any, at most (Hathaway 1985); at least 1. For EII,
+        VII, EEI, VVI, EEE, EEV and VVV. It compares columns, so scale them first.
+    noise : bool or float, default=False
+        Whether a further component, uniform over a box around the data, takes rows that belong to no Gaussian, as
+        mclust's ``noise`` does. A number is the volume of the box, in units of the columns. ``n_components`` does not
+        count it.
+    trim : float, default=0.0
+        Share of the rows to leave out, below 1: those of lowest density, anew at every iteration (tclust). What is
+        maximised is the likelihood of the others. `eigenvalue_ratio` goes well with it.
 
     Attributes
     ----------
     weights_ : ndarray of shape (K,)
-        Shares of the components.
+        Shares of the components; with noise, they and ``noise_weight_`` sum to 1.
+    noise_weight_ : float
+        Share of the noise; 0 without it.
+    outliers_ : ndarray of shape (n,) of bool
+        Rows of the fit that are noise or were trimmed; not there without either.
     means_ : ndarray of shape (K, d)
         Means of the components.
     covariances_ : ndarray
@@ -179,11 +199,17 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
         "degenerate": [StrOptions(set(get_args(Degenerate)))],
         "max_time": [Interval(Real, 0.0, None, closed="both")],
+        "equal_weights": ["boolean"],
+        "prior": [ConjugatePrior, StrOptions({"conjugate"}), None],
+        "eigenvalue_ratio": [Interval(Real, 1.0, None, closed="both")],
+        "noise": ["boolean", Interval(Real, 0.0, None, closed="neither")],
+        "trim": [Interval(Real, 0.0, 1.0, closed="left")],
     }
 
     _fitted: FittedMixture
     _history: tuple[float, ...]
     _info: dict[str, Any]
+    outliers_: AnyArray
 
     def __init__(
         self,
@@ -205,6 +231,11 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         accelerate: Accelerate = "auto",
         degenerate: Degenerate = "avoid",
         max_time: float = np.inf,
+        equal_weights: bool = False,
+        prior: ConjugatePrior | Literal["conjugate"] | None = None,
+        eigenvalue_ratio: float = np.inf,
+        noise: bool | float = False,
+        trim: float = 0.0,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -223,6 +254,11 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         self.accelerate = accelerate
         self.degenerate = degenerate
         self.max_time = max_time
+        self.equal_weights = equal_weights
+        self.prior = prior
+        self.eigenvalue_ratio = eigenvalue_ratio
+        self.noise = noise
+        self.trim = trim
 
     @classmethod
     def from_parameters(
@@ -327,6 +363,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             on_end=None if printer is None else printer.end,
         )
         self._keep(result, rows.dtype)
+        self._tell_outliers(rows)
         if result.status is Status.INTERRUPTED:
             raise KeyboardInterrupt("the fit was interrupted; the estimator has the best parameters so far")
         if self.max_iter != 0:
@@ -338,15 +375,18 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         n_components, kind = int(self.n_components), covariance_shape(self.covariance_type, n_features)
         weights, means, covariances = self.weights_init, self.means_init, self.precisions_init
         own_start = isinstance(self.init_params, str) or callable(self.init_params)
+        noise = bool(self.noise) if isinstance(self.noise, bool | np.bool_) else float(self.noise)
         warm = self._fitted if self.warm_start and hasattr(self, "_fitted") else None
         if warm is not None:
             before = (warm.n_components, warm.n_features, warm.covariance_type)
             now = (n_components, n_features, kind.label)
-            if before != now:
+            if before != now or warm.equal_weights != self.equal_weights:
                 raise InputError(
                     "warm_start=True goes on from (n_components, n_features, covariance_type) = "
                     f"{before}, which does not fit {now}; set warm_start=False to start afresh"
                 )
+            if (warm.box is None) == (noise is not False):
+                raise InputError("warm_start=True goes on with noise or without, as before; set warm_start=False")
         return MixtureSettings(
             n_components=n_components,
             covariance_type=kind.label,
@@ -356,7 +396,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             accelerate=self.accelerate,
             n_init="auto" if isinstance(self.n_init, str) else int(self.n_init),
             init=self.init_params if own_start else np.asarray(self.init_params),
-            weights=None if weights is None else check_weights(weights, n_components),
+            weights=None if weights is None else self._starting_weights(weights, n_components),
             means=None if means is None else check_means(means, n_components, n_features),
             covariances=None
             if covariances is None
@@ -366,7 +406,18 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             seed=seed_of(self.random_state),
             max_time=float(self.max_time),
             degenerate=self.degenerate,
+            equal_weights=bool(self.equal_weights),
+            prior=ConjugatePrior() if isinstance(self.prior, str) else self.prior,
+            eigenvalue_ratio=float(self.eigenvalue_ratio),
+            noise=noise,
+            trim=float(self.trim),
         )
+
+    def _starting_weights(self, weights: Any, n_components: int) -> Array:
+        given = check_weights(weights, n_components)
+        if self.equal_weights and not np.allclose(given, 1.0 / n_components):
+            raise InputError("weights_init must be equal under equal_weights=True; leave one of the two out")
+        return given
 
     def _keep(self, result: MixtureFit, dtype: np.dtype[Any]) -> None:
         """Set every fitted attribute from a fit."""
@@ -385,6 +436,13 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             return
         self._history = ((before if continued else result.trace[:1]) + result.trace[1:])[-_HISTORY:]
 
+    def _tell_outliers(self, rows: AnyArray) -> None:
+        """Set ``outliers_``, or remove that of an earlier fit."""
+        if hasattr(self, "outliers_"):
+            del self.outliers_
+        if self._fitted.box is not None or self._fitted.threshold is not None:
+            self.outliers_ = self._fitted.labels(rows) < 0
+
     def _use(self, fitted: FittedMixture, dtype: np.dtype[Any]) -> None:
         """Set the attributes that parameters alone determine; `dtype` is that of the data."""
         params = fitted.params
@@ -396,7 +454,9 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         if max(np.abs(params["covariances"]).max(), np.abs(precisions).max()) > np.finfo(dtype).max:
             dtype = np.dtype(np.float64)  # squares of what float32 holds may be beyond it
         self._fitted = fitted
-        self.weights_ = params["weights"].astype(dtype)
+        weights, k = params["weights"], fitted.n_components
+        self.weights_ = weights[:k].astype(dtype)
+        self.noise_weight_ = float(weights[k:].sum())
         self.means_ = params["means"].astype(dtype)
         self.covariances_ = params["covariances"].astype(dtype)
         self.precisions_cholesky_ = factors.astype(dtype, order="C")
@@ -408,12 +468,20 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     # ------------------------------------------------------------------------------------------- using the fit
 
     def predict(self, X: Any) -> AnyArray:
-        """The most probable component of each row of `X` (n, d), integers from 0, shape (n,)."""
+        """The most probable component of each row of `X` (n, d), integers from 0, shape (n,).
+
+        Outliers have the label -1, as elsewhere in scikit-learn: rows that are most probably noise, or, of a trimmed
+        fit, rows where the density is lower than at every row that was kept.
+        """
         rows = self._rows(X)
         return self._fitted.labels(rows)
 
     def predict_proba(self, X: Any) -> AnyArray:
-        """The posterior probability of each component for each row of `X` (n, d), shape (n, K)."""
+        """The posterior probability of each component for each row of `X` (n, d), shape (n, K).
+
+        With noise, (n, K + 1): its probability comes last, which is where the label -1 points. Of a trimmed fit, the
+        rows of outliers sum to 1 as well: they say which component would be nearest.
+        """
         rows = self._rows(X)
         return self._fitted.responsibilities(rows).astype(np.result_type(rows, self.means_), copy=False)
 
@@ -436,13 +504,17 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         return assessment.loglik / assessment.weight
 
     def bic(self, X: Any, sample_weight: Any = None) -> float:
-        """The Bayesian information criterion on `X` (n, d); smaller is better. n is the sum of `sample_weight` (n,)."""
-        assessment = self._assess(X, sample_weight)
+        """The Bayesian information criterion on `X` (n, d); smaller is better. n is the sum of `sample_weight` (n,).
+
+        Noise counts one parameter, its weight; mclust counts the volume too. The criteria of a trimmed fit are about
+        the rows that are no outliers.
+        """
+        assessment = self._assess_kept(X, sample_weight)
         return criteria.bic(assessment.loglik, self._n_parameters(), assessment.weight)
 
     def aic(self, X: Any, sample_weight: Any = None) -> float:
         """Akaike's information criterion on `X` (n, d), weighted by `sample_weight` (n,); smaller is better."""
-        return criteria.aic(self._assess(X, sample_weight).loglik, self._n_parameters())
+        return criteria.aic(self._assess_kept(X, sample_weight).loglik, self._n_parameters())
 
     def icl(self, X: Any, sample_weight: Any = None) -> float:
         """The integrated completed likelihood on `X` (n, d); smaller is better, mclust's has the opposite sign.
@@ -450,7 +522,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         It is the BIC plus twice how unsure the classification is, -sum_i w_i log max_k r_ik, so that it prefers
         components that are apart.
         """
-        assessment = self._assess(X, sample_weight)
+        assessment = self._assess_kept(X, sample_weight)
         return criteria.icl(assessment.loglik, self._n_parameters(), assessment.weight, assessment.map_loglik)
 
     # ------------------------------------------------------------------------------------------- how sure it is
@@ -521,6 +593,11 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     def _analysis(self, X: Any, sample_weight: Any) -> Analysis:
         rows = self._rows(X)
+        if self._fitted.threshold is not None:
+            raise InputError(
+                "standard errors and the diagnosis are about the likelihood of all rows, and trim leaves some out; for "
+                "the others, fit X[~model.outliers_] with trim=0, which takes the outliers as known"
+            )
         return mixture_analysis(self._fitted, rows, check_sample_weight(sample_weight, len(rows)))
 
     def sample(self, n_samples: int = 1) -> tuple[Array, AnyArray]:
@@ -535,7 +612,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         -------
         X : ndarray of shape (n_samples, d)
         y : ndarray of shape (n_samples,)
-            The component of each row.
+            The component of each row; -1 for noise, which is drawn from its box.
         """
         check_is_fitted(self)
         if not isinstance(n_samples, int | np.integer) or n_samples < 1:
@@ -547,6 +624,11 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         """A fitted ``sklearn.mixture.GaussianMixture`` with the same parameters.
 
         What scikit-learn does not know (``"auto"``, starts of one's own) becomes its default there.
+
+        Raises
+        ------
+        InputError
+            If there is noise, which scikit-learn has no place for.
         """
         check_is_fitted(self)
         return exported(self)
@@ -558,6 +640,11 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     def _assess(self, X: Any, sample_weight: Any) -> Assessment:
         rows = self._rows(X)
         return self._fitted.assess(rows, check_sample_weight(sample_weight, len(rows)))
+
+    def _assess_kept(self, X: Any, sample_weight: Any) -> Assessment:
+        """What criteria are about: the rows above the threshold of a trimmed fit, else all."""
+        rows = self._rows(X)
+        return self._fitted.assess_kept(rows, check_sample_weight(sample_weight, len(rows)))
 
     def _n_parameters(self) -> int:
         """Number of free parameters, under scikit-learn's name for it."""

@@ -275,7 +275,7 @@ def outliers_of(settings: MixtureSettings, model: Mixture, source: ArraySource) 
         If noise and trimming are asked for together, too few rows are left, or noise has no volume.
     """
     noise, trim = settings.noise, settings.trim
-    if (1.0 - trim) * source.n_counting < model.n_components:
+    if trim > 0 and (1.0 - trim) * source.n_counting < model.n_components:
         raise InputError(f"trim={trim:g} leaves fewer rows of {source.n_counting} than components: trim less")
     if noise is False:
         return TrimmedOutliers(model, trim) if trim > 0 else NoOutliers(model)
