@@ -302,6 +302,34 @@ class Trail(Protocol):
 Burst = Callable[[Parameters, Any, Block, int], Trail | None]
 
 
+class Stretch(Protocol):
+    """Points of a solver that were computed in one go: whoever need not see each of them may pass some by."""
+
+    @property
+    def objectives(self) -> Sequence[float]:
+        """The objective of each point, all of them plain steps."""
+        ...
+
+    @property
+    def before(self) -> float:
+        """The objective of the point before the first, minus infinity at the start."""
+        ...
+
+    @property
+    def iteration(self) -> int:
+        """The M-steps that led to the first point."""
+        ...
+
+    @property
+    def failure(self) -> str:
+        """Why there are no more points after the last; empty if that has no reason."""
+        ...
+
+    def at(self, index: int) -> tuple[Any, Info]:
+        """The state and the info of a point, from 0."""
+        ...
+
+
 class Request(NamedTuple):
     """A pass that a solver wants.
 
@@ -349,8 +377,8 @@ class Solver(Protocol[StateT]):
         """The state after the statistics at the wanted parameters have come."""
         ...
 
-    def ahead(self, state: StateT, source: Source) -> Iterator[tuple[StateT, Info]] | None:
-        """States and infos of many steps at once, where the data are one block and the solver can; else None."""
+    def ahead(self, state: StateT, source: Source) -> Stretch | None:
+        """Many steps at once, where the data are one block and the solver can; else None."""
         ...
 
     def best(self, state: StateT) -> Point | None:
@@ -359,7 +387,11 @@ class Solver(Protocol[StateT]):
 
 
 class StoppingRule(Protocol):
-    """When to stop; asked after every evaluated point."""
+    """When to stop; asked after every evaluated point.
+
+    A rule that has ``passes(objectives, before)`` may be asked of many plain steps at once: it returns how many points
+    from the first on would not stop it, has then seen these, and has not seen the next.
+    """
 
     def update(self, info: Info) -> Status | None:
         """A status to stop with, or None to go on."""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from jensen.core.contracts import Info, Point, Request, Source
 from jensen.core.parameters import Parameters
-from jensen.errors import NumericalFailure
 from jensen.solve.accelerated import Accelerated, Climb
-from jensen.solve.em import EM, EMState
+from jensen.solve.em import EM, EMState, EMStretch
 
 # Plain iterations before anything else is thought of: the first ones go far, and acceleration there goes astray.
 _PLAIN = 20
@@ -20,6 +18,23 @@ _SOME, _SHARE = 15.0, 1.0 / 5.0
 # Microseconds of an EM step within a burst, for each number in the rows' work and besides; and what a pass of
 # accelerated EM takes more. They are rough on purpose: a measured time would make results depend on the machine.
 _STEP, _STEP_PER_NUMBER, _LOOKED_AT = 5.0, 6e-4, 180.0
+
+
+class Watched:
+    """The steps of a burst, whose last one is looked at; see `jensen.core.contracts.Stretch`."""
+
+    def __init__(self, solver: Auto, steps: EMStretch, n_rows: int) -> None:
+        self.solver, self.steps, self.n_rows = solver, steps, n_rows
+        self.objectives, self.before = steps.objectives, steps.before
+        self.iteration, self.failure = steps.iteration, steps.failure
+
+    def at(self, index: int) -> tuple[EMState | Climb, Info]:
+        """The state and the info of a point."""
+        state, info = self.steps.at(index)
+        if index < len(self.objectives) - 1 or self.failure:
+            return state, info
+        work = self.n_rows * state.start.n_free
+        return self.solver.weighed(state, _STEP + _STEP_PER_NUMBER * work, _LOOKED_AT), info
 
 
 @dataclass(frozen=True)
@@ -61,18 +76,18 @@ class Auto:
         if isinstance(state, Climb):
             return self.climb.tell(state, params, statistics)
         reached, info = self.plain.tell(state, params, statistics)
-        return self._weighed(reached, 1.0, 0.0), info
+        return self.weighed(reached, 1.0, 0.0), info
 
     def refuse(self, state: EMState | Climb, failure: Exception) -> Climb | None:
         """The state that takes the plain step, if an extrapolated point could not be evaluated; else None."""
         return self.climb.refuse(state, failure) if isinstance(state, Climb) else None
 
-    def ahead(self, state: EMState | Climb, source: Source) -> Iterator[tuple[EMState | Climb, Info]] | None:
+    def ahead(self, state: EMState | Climb, source: Source) -> Watched | None:
         """Bursts of EM, as long as it is EM's turn."""
         if isinstance(state, Climb):
             return None
         steps = self.plain.ahead(state, source)
-        return None if steps is None else self._watched(steps, source)
+        return None if steps is None else Watched(self, steps, source.n_rows)
 
     def best(self, state: EMState | Climb) -> Point | None:
         """The last point whose objective is known."""
@@ -82,25 +97,7 @@ class Auto:
         """Extrapolations that were tried, and those that were accepted."""
         return self.climb.extrapolations(state) if isinstance(state, Climb) else (0, 0)
 
-    def _watched(self, steps: Iterator[tuple[EMState, Info]], source: Source) -> Iterator[tuple[EMState | Climb, Info]]:
-        """The steps of a burst, whose last one is looked at."""
-        # One behind: which step is the last is known when there is no further one.
-        held: tuple[EMState, Info] | None = None
-        try:
-            for step in steps:
-                if held is not None:
-                    yield held
-                held = step
-        except NumericalFailure:
-            if held is not None:
-                yield held
-            raise
-        if held is not None:
-            state, info = held
-            work = source.n_rows * state.start.n_free
-            yield self._weighed(state, _STEP + _STEP_PER_NUMBER * work, _LOOKED_AT), info
-
-    def _weighed(self, state: EMState, step: float, more: float) -> EMState | Climb:
+    def weighed(self, state: EMState, step: float, more: float) -> EMState | Climb:
         """The state, or one of the other solver if that is expected to be done sooner.
 
         `step` is what an EM iteration costs, and `more` what an accelerated pass costs besides.

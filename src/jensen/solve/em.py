@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -13,9 +12,8 @@ import numpy as np
 from jensen.core.block import Array
 from jensen.core.contracts import Burst, Info, Model, Point, Request, Source, Stage, Trail
 from jensen.core.parameters import Parameters
-from jensen.errors import NumericalFailure
 
-_MIN_BURST, _MAX_BURST = 12, 64
+_MIN_BURST, _MAX_BURST = 12, 256
 # Halvings of a guarded step before the M-step is given up.
 _MAX_HALVINGS = 40
 
@@ -73,6 +71,27 @@ class EMState(NamedTuple):
     gain: float = math.inf
     gain_before: float = math.inf
     turn: Point | None = None
+
+
+class EMStretch:
+    """The points of a burst; see `jensen.core.contracts.Stretch`."""
+
+    def __init__(self, state: EMState, trail: Trail) -> None:
+        self.state, self.trail = state, trail
+        self.objectives, self.failure = trail.objectives, trail.failure
+        point = state.point
+        # At the very start there is nothing to gain on; as with single steps, its gain is infinite.
+        self.before, self.iteration = (-math.inf, 0) if point is None else (point.objective, point.iteration + 1)
+
+    def at(self, index: int) -> tuple[EMState, Info]:
+        """The state and the info of a point."""
+        iteration, objective, gain = self.iteration + index, self.objectives[index], self._gain(index)
+        last = self.state.gain if index == 0 else self._gain(index - 1)
+        reached = EMState(self.state.start, _OnTrail(self.trail, index, iteration), gain, last)
+        return reached, Info(iteration, objective, gain)
+
+    def _gain(self, index: int) -> float:
+        return self.objectives[index] - (self.before if index == 0 else self.objectives[index - 1])
 
 
 @dataclass(frozen=True)
@@ -143,26 +162,15 @@ class EM:
             return None
         return largest_step(before.params.to_free(), reached.params.to_free())
 
-    def ahead(self, state: EMState, source: Source) -> Iterator[tuple[EMState, Info]] | None:
-        """Bursts of 12 to 64 steps; a run that stops within one has wasted no more than it has used."""
+    def ahead(self, state: EMState, source: Source) -> EMStretch | None:
+        """Bursts of 12 to 256 steps; a run that stops within one has wasted no more than it has used."""
         if self.burst is None or self.measured or source.n_blocks > 1:
             return None
         point = state.point
         params, statistics = (state.start, None) if point is None else (point.params, point.statistics)
         steps = _MIN_BURST if point is None else min(_MAX_BURST, max(_MIN_BURST, point.iteration))
         trail = self.burst(params, statistics, source.block(0), steps)
-        return None if trail is None else self._follow(state, trail)
-
-    def _follow(self, state: EMState, trail: Trail) -> Iterator[tuple[EMState, Info]]:
-        point, start, last = state.point, state.start, state.gain
-        # At the very start there is nothing to gain on; as with single steps, its gain is infinite.
-        before, iteration = (-math.inf, 0) if point is None else (point.objective, point.iteration + 1)
-        for index, objective in enumerate(trail.objectives):
-            gain = objective - before
-            yield EMState(start, _OnTrail(trail, index, iteration), gain, last), Info(iteration, objective, gain)
-            before, last, iteration = objective, gain, iteration + 1
-        if trail.failure:
-            raise NumericalFailure(trail.failure)
+        return None if trail is None else EMStretch(state, trail)
 
     def best(self, state: EMState) -> Point | None:
         """The last point whose objective is known."""

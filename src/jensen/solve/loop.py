@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from threading import Event
 from typing import Any
 
 import numpy as np
 
-from jensen.core.contracts import Info, Run, Solver, Source, StoppingRule
+from jensen.core.contracts import Info, Run, Solver, Source, StoppingRule, Stretch
 from jensen.core.parameters import Parameters
 from jensen.core.status import Status
 from jensen.errors import NumericalFailure
@@ -52,14 +52,25 @@ class Limits:
         return Status.OUT_OF_TIME if time.perf_counter() > self.deadline else None
 
 
-def _points(solver: Solver[Any], source: Source, state: Any) -> Iterator[tuple[Any, Info, float]]:
-    """States and infos of a solver's points, with the passes each took, until somebody stops asking."""
+def _points(
+    solver: Solver[Any], source: Source, state: Any, passed: Callable[[Stretch, int], int]
+) -> Iterator[tuple[Any, Info, float]]:
+    """States and infos of a solver's points, with the passes each took, until somebody stops asking.
+
+    `passed` says how many points of a stretch, from one on, nobody has to see.
+    """
     refuse = getattr(solver, "refuse", None)
     while True:
-        ahead = solver.ahead(state, source)
-        if ahead is not None:
-            for state, info in ahead:
-                yield state, info, 1
+        stretch = solver.ahead(state, source)
+        if stretch is not None:
+            index = 0
+            while index < len(stretch.objectives):
+                by = passed(stretch, index)
+                state, info = stretch.at(index + by)
+                yield state, info, 1 + by
+                index += 1 + by
+            if stretch.failure:
+                raise NumericalFailure(stretch.failure)
             continue
         expect, params, blocks = solver.ask(state)
         if not params.is_finite:
@@ -75,6 +86,17 @@ def _points(solver: Solver[Any], source: Source, state: Any) -> Iterator[tuple[A
                 raise
             state, info = left, _REFUSED
         yield state, info, share
+
+
+def _sound(objectives: Sequence[float], before: float, ascends: bool) -> int:
+    """How many objectives come before the first that is not finite or falls."""
+    for number, objective in enumerate(objectives):
+        if not math.isfinite(objective):
+            return number
+        if ascends and objective - before < -FALL_TOLERANCE * max(abs(objective), 1.0):
+            return number
+        before = objective
+    return len(objectives)
 
 
 def _not_finite(params: Parameters) -> str:
@@ -120,8 +142,21 @@ def run(
     state, passes, trace = solver.init(start), 0.0, list[float]()
     status, detail = None, ""
     # An interrupt may come anywhere, in a pass or while somebody is told of one: it never loses the best point.
+    passes_by = None if observer is not None else getattr(rule, "passes", None)
+
+    def passed(stretch: Stretch, first: int) -> int:
+        """Points that neither stop the run nor end it otherwise; the last of a stretch is always looked at."""
+        if passes_by is None:
+            return 0
+        last = min(len(stretch.objectives) - 1, limits.max_iter - stretch.iteration)
+        objectives = stretch.objectives[first:last]
+        before = stretch.before if first == 0 else stretch.objectives[first - 1]
+        by: int = passes_by(objectives[: _sound(objectives, before, ascends)], before)
+        trace.extend(objectives[:by])
+        return by
+
     try:
-        points = _points(solver, source, state)
+        points = _points(solver, source, state, passed)
         while status is None:
             try:
                 told, info, share = next(points)

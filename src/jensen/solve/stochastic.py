@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -139,10 +138,9 @@ class StochasticEM:
         end = self._em.init(state.best.params) if iteration >= self.draws else None
         return StochasticState(state.best.params, iteration, None, state.best, state.best, end)
 
-    def ahead(self, state: StochasticState, source: Source) -> Iterator[tuple[StochasticState, Info]] | None:
-        """Bursts of plain EM, once the draws are over."""
-        steps = None if state.end is None else self._em.ahead(state.end, source)
-        return None if steps is None else (self._ended(state, inner, info) for inner, info in steps)
+    def ahead(self, state: StochasticState, source: Source) -> None:
+        """None: draws are no steps of EM, and few are left when they are over."""
+        return None
 
     def last(self, state: StochasticState) -> Point | None:
         """The last evaluated point."""

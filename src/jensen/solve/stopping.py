@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -59,6 +60,31 @@ class AitkenRule:
             for earlier, later in pairwise(self.history):
                 self._judge(later, later - earlier)
         return None
+
+    def passes(self, objectives: Sequence[float], before: float) -> int:
+        """How many plain points would not stop a run; see `jensen.core.contracts.StoppingRule`."""
+        if not math.isfinite(before):
+            return 0
+        tolerance, weight = self.tolerance, self.weight
+        last, small, drowned = self._last_gain, self._small, self._drowned
+        passed = 0
+        # The same as `_judge`, point by point, without its calls.
+        for objective in objectives:
+            gain = objective - before
+            noise = _NOISE * max(abs(objective), weight)
+            is_noise = abs(gain) <= noise
+            now_drowned = drowned + 1 if is_noise else 0
+            ratio = gain / last if last > 0.0 and last != math.inf else math.inf
+            to_come = gain * ratio / (1.0 - ratio) if 0.0 <= ratio < 1.0 else math.inf
+            if is_noise and to_come > noise:
+                to_come = noise
+            now_small = small + 1 if to_come < tolerance else 0
+            if now_small >= 2 or now_drowned >= 2:
+                break
+            last, small, drowned, before = gain, now_small, now_drowned, objective
+            passed += 1
+        self._last_gain, self._small, self._drowned = last, small, drowned
+        return passed
 
     @property
     def tolerance(self) -> float:
@@ -153,6 +179,15 @@ class MeanChangeRule:
 
     tol: float
     weight: float
+
+    def passes(self, objectives: Sequence[float], before: float) -> int:
+        """How many plain points would not stop a run; see `jensen.core.contracts.StoppingRule`."""
+        passed = 0
+        for objective in objectives:
+            if abs(objective - before) / self.weight < self.tol:
+                break
+            passed, before = passed + 1, objective
+        return passed
 
     def update(self, info: Info) -> Status | None:
         """A status to stop with, or None."""

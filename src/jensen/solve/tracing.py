@@ -6,7 +6,6 @@ After an exact E-step the gap is 0; after an M-step, or a partial E-step, it is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -130,7 +129,7 @@ class TracedSolver:
             )
         return point.objective - float(self.model.complete(point.params, point.statistics))
 
-    def ahead(self, state: Any, source: Source) -> Iterator[tuple[Any, Info]] | None:
+    def ahead(self, state: Any, source: Source) -> None:
         """None: every half step is looked at."""
         return None
 
