@@ -31,6 +31,7 @@ from jensen.families.gaussian import Gaussian
 from jensen.families.shapes.table import SHAPES, CovarianceShape, covariance_shape
 from jensen.families.whitening import as_full, in_layout
 from jensen.fit.account import SAME_OPTIMUM, StartRecord
+from jensen.fit.alone import select_alone
 from jensen.fit.climbing import heading
 from jensen.fit.collinear import collinear_columns
 from jensen.fit.hierarchy import hierarchy
@@ -176,6 +177,13 @@ def select_mixture(
     KeyboardInterrupt
         If it comes before any cell has been fitted.
     """
+    if settings.noise is not False or settings.trim > 0:
+        if cv is not None:
+            raise InputError("cv does not go with noise or trim, whose outliers are those of all rows: leave one out")
+        return select_alone(
+            source, n_components, shapes, settings, criterion=criterion, feature_names=feature_names,
+            observer=observer, max_time=max_time,
+        )  # fmt: skip
     seed = fresh_seed() if settings.seed is None else settings.seed
     grid = _Grid(source, replace(settings, seed=seed), feature_names, observer, time.perf_counter(), max_time)
     grid.criterion, grid.cv = criterion, cv
