@@ -12,6 +12,7 @@ from sklearn.base import clone
 import jensen
 from jensen import GaussianMixture
 from jensen.errors import InputError
+from jensen.estimators.selecting import select
 
 
 def data(seed=0):
@@ -208,3 +209,12 @@ def test_constant_columns_and_noise():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert GaussianMixture(2, noise=250.0, n_init=1, random_state=0).fit(x).fit_result_.params.is_finite
+
+
+@pytest.mark.parametrize("asked", [{"noise": True}, {"trim": 0.2}])
+def test_a_selection(asked):
+    found = select(data(), [1, 2, 3], ["full", "VEE"], random_state=0, **asked)
+    assert found.best_name in ("VVV,2", "VEE,2")
+    assert (found.best.predict(data())[240:] == -1).mean() > 0.8
+    with pytest.raises(ValueError, match="'trim' parameter"):
+        select(data(), 2, trim=2.0)

@@ -145,7 +145,7 @@ class Selection:
     def _estimator(self, cell: Cell) -> GaussianMixture:
         fit = cell.fit
         assert fit is not None
-        model = GaussianMixture(fit.n_components, covariance_type=fit.covariance_type)
+        model = GaussianMixture(fit.n_components, covariance_type=fit.covariance_type, noise=fit.box is not None)
         model._keep(fit, self._dtype)
         return model
 
@@ -167,6 +167,8 @@ def select(
     equal_weights: bool = False,
     prior: ConjugatePrior | Literal["conjugate"] | None = None,
     eigenvalue_ratio: float = np.inf,
+    noise: bool | float = False,
+    trim: float = 0.0,
     degenerate: Degenerate = "avoid",
     cv: int | None = None,
     max_time: float = np.inf,
@@ -176,7 +178,7 @@ def select(
     """Fit mixtures with every number of components and every shape of covariances, and choose among them.
 
     No cell lies below one that it contains: a shape below a special case of it, or a mixture below the same with one
-    component less.
+    component less. With `noise` or `trim`, every cell is fitted for itself.
 
     Parameters
     ----------
@@ -197,7 +199,7 @@ def select(
         in the lead. A number is that of starts, the first a cut, and nothing is searched.
     init_params : str, default="auto"
         Another kind of start, as in `GaussianMixture`.
-    reg_covar, tol, max_iter, accelerate, equal_weights, prior, eigenvalue_ratio, degenerate
+    reg_covar, tol, max_iter, accelerate, equal_weights, prior, eigenvalue_ratio, noise, trim, degenerate
         As in `GaussianMixture`. Shapes that a constraint does not go with are left out with a reason.
     cv : int, default=None
         Folds of a cross-validation, at least 2: every cell then has its held-out log-likelihood.
@@ -240,7 +242,7 @@ def select(
     common = {
         "n_init": n_init, "init_params": init_params, "reg_covar": reg_covar, "tol": tol, "max_iter": max_iter,
         "accelerate": accelerate, "equal_weights": equal_weights, "prior": prior, "eigenvalue_ratio": eigenvalue_ratio,
-        "degenerate": degenerate, "random_state": random_state, "max_time": max_time,
+        "noise": noise, "trim": trim, "degenerate": degenerate, "random_state": random_state, "max_time": max_time,
     }  # fmt: skip
     if not isinstance(init_params, str):
         raise InputError("init_params must be a kind of start here: arrays and functions fit one number of components")
@@ -258,6 +260,8 @@ def select(
         equal_weights=bool(equal_weights),
         prior=ConjugatePrior() if isinstance(prior, str) else prior,
         eigenvalue_ratio=float(eigenvalue_ratio),
+        noise=bool(noise) if isinstance(noise, bool | np.bool_) else float(noise),
+        trim=float(trim),
     )
     source = ArraySource(table.data, weight)
     shown = progress is True or (progress == "auto" and sys.stderr.isatty())
