@@ -21,13 +21,10 @@ MAX_CLUSTERED = 2_000
 
 # Directions in which the rows spread less than this, beside the widest, are rounding.
 _FLAT = 1e-7
-# Merges that differ by less than rounding are equal: in logarithmic criteria by this share of the total weight, in all
-# of them by this share of the cost itself.
-_SLACK, _SHARE = 1e-12, 1e-9
+# Merges are equal whose costs differ by less than this share: rounding is less.
+_SHARE = 1e-9
 # The prior of "affine", in rows. Between 1/16 and 1 it matters little.
 _PRIOR_ROWS = 0.5
-# Pivots below this share of their diagonal are rounding: the matrix is singular. The native kernel has the same.
-_SINGULAR = 1e-10
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +96,7 @@ class Hierarchy:
         total = np.bincount(own, weights=counts)
         sums = [np.bincount(own, weights=counts * column) for column in z.T]
         means = np.stack(sums, axis=1) / total[:, None]
-        if self.criterion == "EII":
+        if self.criterion == "EII" or not z.any():
             return nearest_labels(others, means)
         whole = (counts[:, None] * z).T @ z / counts.sum()
         scatter = np.empty((len(total), z.shape[1], z.shape[1]))
@@ -129,9 +126,9 @@ def hierarchy(
     the determinant is nearly always far below the trace, so that ``"VVV"`` acts much like a spherical criterion of
     variable volume. ``"affine"`` does follow elongated clusters, and no linear map of the rows changes it.
 
-    A row of weight w counts as w copies that are merged already. Among merges that are equal but for rounding, the one
-    whose clusters begin with the first rows of the table is taken. Time is about m^2, memory 4 m^2 bytes for m rows
-    in the native kernel; NumPy takes some ten times as long, for the same tree.
+    A row of weight w counts as w copies that are merged already; weights below 1 on average are scaled up to 1. Among
+    merges that are equal but for rounding, the one whose clusters begin with the first rows of the table is taken.
+    m rows take 4 m^2 bytes and about m^2 in time; NumPy takes some ten times as long, for the same tree.
 
     Parameters
     ----------
@@ -151,17 +148,16 @@ def hierarchy(
         levels = (stream(seed, "hierarchy").random() + np.arange(max_rows)) / max_rows
         clustered, times = np.unique(draw_by_weight(data.weight, levels), return_counts=True)
         counts = times.astype(np.float64)
-    # Weights that make less than two rows have no variance of their own; one beside 1e12 others counts for nothing.
-    counts = counts * max(1.0, 2.0 / counts.sum())
+    # Weights of less than a row on average are meant as shares; a row beside 1e12 others counts for nothing.
+    counts = counts * max(1.0, max(len(counts), 2) / counts.sum())
     total = counts.sum()
     counts = np.maximum(counts, 1e-12 * total)
     z = _transformed(data, clustered, counts, criterion)
     rows = np.ascontiguousarray(z[clustered])
     average = float((counts @ rows**2).sum() / (total * rows.shape[1]))
     floor = _PRIOR_ROWS if criterion == "affine" else average if average > 0 else 1.0
-    slack = 0.0 if criterion == "EII" else _SLACK * total
     grow = _grow if native_kernels() is None else native_hierarchy
-    merges, costs = grow(rows, counts, criterion, floor, slack, _SHARE)
+    merges, costs = grow(rows, counts, criterion, floor, _SHARE)
     return Hierarchy(criterion, clustered, counts, merges, costs, z)
 
 
@@ -180,9 +176,7 @@ def _transformed(data: DataSummary, clustered: AnyArray, counts: Array, criterio
     return np.ascontiguousarray(z @ (axes[kept].T / unit[kept]))
 
 
-def _grow(
-    z: Array, weight: Array, criterion: Criterion, floor: float, slack: float, share: float
-) -> tuple[AnyArray, Array]:
+def _grow(z: Array, weight: Array, criterion: Criterion, floor: float, share: float) -> tuple[AnyArray, Array]:
     """The NumPy twin of `native_hierarchy`."""
     m = len(z)
     clusters = _Clusters(z, weight, criterion, floor)
@@ -194,7 +188,7 @@ def _grow(
     merges, costs, alive = np.empty((m - 1, 2), dtype=np.int64), np.empty(m - 1), np.arange(m)
     for step in range(m - 1):
         least = low.min()
-        bar = least + slack + share * abs(least)
+        bar = least + share * abs(least)
         i = int(np.argmax(low <= bar))
         j = int(np.argmax(cost[i] <= bar))
         merges[step], costs[step] = (i, j), cost[i, j]
@@ -262,20 +256,16 @@ class _Clusters:
 
     def _log_determinants(self, matrices: Array, total: Array) -> Array:
         """log|W / n|, or log|(W + c I) / n|, by Cholesky's pivots; -inf where the matrix is singular."""
-        d, affine = matrices.shape[1], self.criterion == "affine"
-        if affine:
-            matrices[:, range(d), range(d)] += self.floor
-        least = _SINGULAR * np.diagonal(matrices, axis1=1, axis2=2)
+        d, least = matrices.shape[1], self.floor if self.criterion == "affine" else 0.0
+        matrices[:, range(d), range(d)] += least
         logs = np.zeros(len(matrices))
         with np.errstate(divide="ignore"):
             for c in range(d):
-                pivot = matrices[:, c, c]
-                if affine:
-                    pivot = np.maximum(pivot, self.floor)
-                else:
-                    pivot = np.where(pivot > least[:, c], pivot, 0.0)
+                # What lies below is rounding, and so is its column.
+                sound = matrices[:, c, c] > least
+                pivot = np.where(sound, matrices[:, c, c], least)
                 logs += np.log(pivot / total)
                 below = matrices[:, c + 1 :, c]
-                scaled = below / np.where(pivot > 0, pivot, np.inf)[:, None]
+                scaled = below / np.where(sound, pivot, np.inf)[:, None]
                 matrices[:, c + 1 :, c + 1 :] -= scaled[:, :, None] * below[:, None, :]
         return logs

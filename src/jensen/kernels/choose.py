@@ -343,3 +343,27 @@ def native_row_keys(x: Array, seed: int, multipliers: AnyArray) -> AnyArray:
     assert module is not None
     module.row_keys(x, seed, multipliers, keys)
     return keys
+
+
+def native_hierarchy(z: Array, weight: Array, criterion: str, floor: float, share: float) -> tuple[AnyArray, Array]:
+    """Merges (m - 1, 2) and their costs (m - 1,) of rows z (m, d) of weights (m,); see ``fit.hierarchy``.
+
+    Parameters
+    ----------
+    z : ndarray of shape (m, d)
+        Transformed rows.
+    weight : ndarray of shape (m,)
+        Their weights, positive.
+    criterion : {"EII", "VVV", "affine"}
+        What is kept small.
+    floor : float
+        The constant beside the trace of ``"VVV"``, or on the diagonal of ``"affine"``.
+    share : float
+        Costs are equal that differ by no more than this share of the least.
+    """
+    module, steps = choice().module, len(z) - 1
+    assert module is not None
+    merges, costs = np.empty((steps, 2), dtype=np.int64), np.empty(steps)
+    code = {"EII": 0, "VVV": 1, "affine": 2}[criterion]
+    module.hierarchy(z, weight, code, floor, share, merges, costs)
+    return merges, costs

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "dispatch.hpp"
+#include "hierarchy.hpp"
 #include "starts.hpp"
 #include "update.hpp"
 
@@ -297,6 +298,18 @@ void row_keys(const Matrix<double>& x, uint64_t seed,
     jensen::row_keys(x.data(), static_cast<int64_t>(n), static_cast<int>(d), seed, m, k);
 }
 
+void hierarchy(const Matrix<double>& z, const Input& weight, int criterion, double floor, double share,
+               const Labels& merges, const Output& costs) {
+    const size_t n = z.shape(0), d = z.shape(1);
+    if (n == 0 || d == 0 || criterion < 0 || criterion > 2) throw std::invalid_argument("a hierarchy needs rows");
+    const double* w = data_of(weight, n);
+    int64_t* pairs = data_of(merges, 2 * (n - 1));
+    double* added = data_of(costs, n - 1);
+    nb::gil_scoped_release release;
+    jensen::hierarchy(z.data(), w, static_cast<int64_t>(n), static_cast<int>(d),
+                      static_cast<jensen::Merging>(criterion), floor, share, pairs, added);
+}
+
 std::vector<std::string> available() {
     std::vector<std::string> names;
     for (const char* const* name = jensen::compiled_names(); *name; ++name) {
@@ -329,6 +342,8 @@ NB_MODULE(_native, m) {
           nb::arg("whitening").noconvert(), nb::arg("constants").noconvert(), nb::arg("penalty").noconvert());
     m.def("seed_rows", &seed_rows, nb::arg("z").noconvert(), nb::arg("weight"), nb::arg("candidates"),
           nb::arg("uniforms"), nb::arg("seeds").noconvert());
+    m.def("hierarchy", &hierarchy, nb::arg("z").noconvert(), nb::arg("weight"), nb::arg("criterion"), nb::arg("floor"),
+          nb::arg("share"), nb::arg("merges").noconvert(), nb::arg("costs").noconvert());
     m.def("lloyd", &lloyd, nb::arg("isa"), nb::arg("z").noconvert(), nb::arg("weight"), nb::arg("max_iter"),
           nb::arg("rest"), nb::arg("centres").noconvert(), nb::arg("labels").noconvert());
     m.def("column_moments", &column_moments, nb::arg("x").noconvert(), nb::arg("weight").none(),
