@@ -244,6 +244,12 @@ def test_no_time_is_no_test():
         _ = found.fit
 
 
+def test_too_few_rows_for_one_component_are_told():
+    found = bootstrap_lrt(np.random.default_rng(0).standard_normal((8, 12)), n_boot=19, seed=0)
+    assert found.tests == () and found.status is Status.CONVERGED and found.conclusion == "No test was made."
+    assert found.notes[0].startswith("no sound fit of 1 component was found: component 0 rests on 8 effective rows")
+
+
 # ------------------------------------------------------------------------------------------------ words
 
 

@@ -218,7 +218,7 @@ class _Sequence:
             null = self.fit(numbers[0])
             for k in numbers[:-1]:
                 if not null.is_sound:
-                    self.notes.append(f"no sound fit of {k} components was found: {'; '.join(null.faults[:2])}")
+                    self.notes.append(f"no sound fit of {_many(k)} was found: {'; '.join(null.faults[:2])}")
                     break
                 self.supported = k
                 test = self.test(null)
@@ -256,7 +256,7 @@ class _Sequence:
         own = replace(ladder, tol=_EXACT)
         before = own.fit(source, null.params, k)
         if before is None:
-            self.notes.append(f"the fit of {k} components is degenerate")
+            self.notes.append(f"the fit of {_many(k)} is degenerate")
             return None
         best = own.best(source, before, k)
         statistic = 0.0 if best is None else 2.0 * (best.objective - before.objective)
@@ -268,7 +268,7 @@ class _Sequence:
                 raise KeyboardInterrupt
             if status is Status.OUT_OF_TIME:
                 raise Stopped
-            self.notes.append(f"no draw from {k} components could be fitted")
+            self.notes.append(f"no draw from {_many(k)} could be fitted")
             return None
         n_failed = sum(failed.values())
         if n_failed > _BEARABLE * (len(draws) + n_failed):
@@ -350,3 +350,7 @@ class _Sequence:
             yield from map(one, numbers)
         else:
             yield from map_ordered(one, numbers, len(numbers), cancel, _IN_A_ROW)
+
+
+def _many(k: int) -> str:
+    return f"{k} component{'s' * (k != 1)}"
