@@ -8,6 +8,7 @@ from scipy.special import xlogy
 from jensen.core.block import AnyArray, Array
 from jensen.core.parameters import Parameters
 from jensen.families.gaussian import Gaussian
+from jensen.families.whitening import whiten
 from jensen.kernels.portable import Layout
 
 
@@ -128,6 +129,11 @@ def narrow_components(
     if layout == "full":
         inside = np.ix_(columns, columns)
         lower = np.linalg.cholesky(average[inside])
+        if columns.all():
+            # No eigenvalue is below 1 / tr(Sigma_k^-1 average): mostly, this says enough at no cost.
+            white = whiten(layout, params)[0] @ lower
+            if threshold * np.einsum("kij,kij->k", white, white).max() < 1.0:
+                return []
         half = np.linalg.solve(lower, covariances[:, columns][:, :, columns])
         ratios = np.linalg.eigvalsh(np.linalg.solve(lower, np.swapaxes(half, 1, 2)))[:, 0]
     elif layout == "diag":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -41,8 +42,8 @@ class Cell:
         all cells get, and a criterion is an upper bound.
     seconds : float
         Wall time spent on the cell.
-    entropy : float
-        Sum of the entropies of the rows' responsibilities, weights included; 0 where the classification is certain.
+    entropy_of : callable or None
+        Computes `entropy`, which takes a pass over the rows.
     heldout : float
         Log-likelihood of the rows when they were held out; NaN where that was not asked for or could not be had.
     """
@@ -53,8 +54,13 @@ class Cell:
     reason: str = ""
     confirmed: bool = False
     seconds: float = 0.0
-    entropy: float = np.nan
+    entropy_of: Callable[[], float] | None = field(default=None, repr=False)
     heldout: float = np.nan
+
+    @cached_property
+    def entropy(self) -> float:
+        """Sum of the entropies of the rows' responsibilities, weights included; 0 where every row is certain."""
+        return np.nan if self.entropy_of is None else self.entropy_of()
 
     @property
     def name(self) -> str:

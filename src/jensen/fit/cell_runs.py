@@ -1,0 +1,219 @@
+"""The runs of a cell: its own starts, and those that other cells give it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from threading import Event
+from typing import Any
+
+import numpy as np
+
+from jensen.core.contracts import Info, Run
+from jensen.core.parameters import Parameters
+from jensen.core.status import Status
+from jensen.data.arrays import ArraySource
+from jensen.errors import NumericalFailure
+from jensen.fit.account import SAME_OPTIMUM
+from jensen.fit.cell_state import CellState, End, explained, reshaped
+from jensen.fit.climbing import heading
+from jensen.fit.hierarchy import hierarchy
+from jensen.fit.landscape import Verdict
+from jensen.fit.mixture import DEFAULT_MAX_ITER, MixtureSettings, acceleration_of, rule_of
+from jensen.fit.mixture_search import KINDS
+from jensen.fit.restarts import with_memory
+from jensen.fit.selection import SelectionObserver, Task
+from jensen.fit.soundness import verdict
+from jensen.fit.splits import duplicated, split_starts
+from jensen.fit.starts import StartKind, draw_start, from_labels
+from jensen.fit.summary import DataSummary
+from jensen.numerics.streams import stream
+from jensen.solve.loop import Limits, run
+from jensen.solve.variants import Plain
+
+# Splits that are climbed from, the most promising first, until a cell is no lower than one with a component less.
+_LOOKS = 3
+# Steps after which a run that does not seem to lead higher than its cell is given up.
+_SHORT = 20
+
+# Where a run begins, or a function that makes it.
+_From = Parameters | Callable[[], Parameters]
+_Start = tuple[str, Callable[[], Parameters]]
+
+
+class Stopped(Exception):
+    """The search ends here, by the time limit or by an interrupt that a run has already dealt with."""
+
+    def __init__(self, status: Status) -> None:
+        self.status = status
+
+
+class CellRuns:
+    """What the runs of all cells have in common.
+
+    Attributes
+    ----------
+    settings : MixtureSettings
+        Of all cells; the seed is set.
+    data : DataSummary
+        Of all the rows.
+    table : DataSummary
+        The rows of the exploration.
+    rows : ArraySource
+        The rows of the present round.
+    labels : list of dict
+        Cuts of the trees of merges, by number of clusters.
+    several : int
+        Own starts of a cell.
+    searches : bool
+        Whether cells look at the starts that others give them even if they lie above those.
+    states : list of CellState
+        The cells.
+    observer : SelectionObserver or None
+        Told of every point.
+    task : Task
+        What is being done.
+    deadline : float
+        As in `Limits`.
+    cancel : Event
+        Ends all runs.
+    """
+
+    settings: MixtureSettings
+    data: DataSummary
+    table: DataSummary
+    rows: ArraySource
+    labels: list[dict[int, Any]]
+    several: int
+    searches: bool
+    states: list[CellState]
+    observer: SelectionObserver | None
+    task: Task
+    deadline: float
+    cancel: Event
+
+    def climb(self, state: CellState, kind: str, start: _From, n_iter: int | None = None) -> End | None:
+        """A run of EM from a start; None where it has no density."""
+        settings = state.settings
+        most = DEFAULT_MAX_ITER if settings.max_iter == "auto" else settings.max_iter
+        limits = Limits(most if n_iter is None else min(n_iter, most), self.deadline, self.cancel)
+        rule = rule_of(settings, self.rows.weight)()
+        observer = self.observer
+        told: Callable[[Info], None] | None = None
+        if observer is not None:
+            task = replace(self.task, n_components=state.k, covariance_type=state.kind.label)
+            told = lambda info: observer(task, len(state.ends), info)  # noqa: E731
+        try:
+            solver = Plain(acceleration_of(settings)).solver(state.model, rule)
+            begin = start() if callable(start) else start
+            ended = run(solver, with_memory(state.model, self.rows), begin, rule, limits, told)
+        except NumericalFailure as failure:
+            if state.best is None:
+                state.reason = explained(str(failure))
+            return None
+        end = End(kind, ended, self.judged(state, ended))
+        if ended.status in (Status.INTERRUPTED, Status.OUT_OF_TIME):
+            if n_iter is None or state.best is None:
+                state.take(end)
+            raise Stopped(ended.status)
+        return end
+
+    def explore(self, state: CellState) -> None:
+        """The cell's own starts."""
+        for kind, start in self._starts(state):
+            self.attempt(state, kind, start)
+
+    def attempt(self, state: CellState, kind: str, start: _From) -> None:
+        """A run from a start, given up after a few steps if it does not seem to lead higher than the cell is."""
+        if state.best is not None and state.best.is_sound:
+            begun = self.climb(state, kind, start, _SHORT)
+            if begun is None:
+                return
+            if not begun.run.status.is_converged and heading(begun.run) < state.best.run.objective + SAME_OPTIMUM:
+                return
+            start = begun.run.params
+        end = self.climb(state, kind, start)
+        if end is not None:
+            state.take(end)
+
+    def _starts(self, state: CellState) -> list[_Start]:
+        """Own starts of a cell: cuts of the trees, then such as are drawn; or of the kind that was asked for."""
+        init = self.settings.init
+        if not (isinstance(init, str) and init == "auto"):
+            kind: Any = init
+            return [(kind, partial(self._draw, state, kind, i)) for i in range(1 if state.k == 1 else self.several)]
+        found: list[_Start] = [
+            ("merges", partial(from_labels, state.model, self.table, labels[state.k])) for labels in self.labels
+        ]
+        if state.k == 1:
+            return found[:1]
+        for i in range(self.several - len(found)):
+            drawn = KINDS[i % len(KINDS)]
+            found.append((drawn, partial(self._draw, state, drawn, i)))
+        return found
+
+    def _draw(self, state: CellState, kind: StartKind, number: int) -> Parameters:
+        assert self.settings.seed is not None
+        return draw_start(kind, state.model, self.table, stream(self.settings.seed, "start", number))
+
+    def cut_trees(self) -> list[dict[int, Any]]:
+        """Cuts of the trees of merges for every number of components."""
+        init = self.settings.init
+        if not (isinstance(init, str) and init == "auto"):
+            return []
+        assert self.settings.seed is not None
+        counts = sorted({state.k for state in self.states if not state.reason})
+        criteria = ("VVV", "affine") if self.several > 1 else ("VVV",)
+        trees = [hierarchy(self.table, criterion, self.settings.seed) for criterion in criteria]  # type: ignore[arg-type]
+        return [{k: tree.labels(k) for k in counts} for tree in trees]
+
+    def finish(self, state: CellState) -> None:
+        """On all the rows, from the best end on some of them."""
+        if state.best is None:
+            return
+        start, state.least = state.best, -np.inf
+        state.ends.clear()
+        state.settle()
+        end = self.climb(state, start.kind, start.run.params)
+        if end is not None:
+            state.take(end)
+
+    def lift(self, state: CellState, other: CellState) -> None:
+        """Go on from a cell that this one contains, if it is not above it already."""
+        assert other.best is not None
+        state.least = max(state.least, other.best.run.objective)
+        state.settle()
+        if state.is_above() and not self.searches:
+            return
+        if other.k == state.k:
+            starts = [(other.kind.name, reshaped(other.best.run.params, other, state))]
+            exact = starts[0][1]
+        else:
+            starts = [("split", start) for start in split_starts(state.model, other.best.run.params)]
+            exact = duplicated(state.model, other.best.run.params)
+        # Above already, it is worth one look from there, where thoroughness was asked for.
+        looks = 1 if state.is_above() else _LOOKS
+        for kind, start in self._promising(state, starts)[:looks]:
+            self.attempt(state, kind, start)
+            if state.is_above():
+                return
+        end = self.climb(state, starts[0][0], exact, 0)
+        if end is not None and end.is_sound:
+            kept = replace(
+                end.run,
+                status=Status.CONVERGED,
+                detail=f"the optimum of {other.kind.name},{other.k}; higher ones here are degenerate",
+            )
+            state.take(replace(end, run=kept))
+
+    def _promising(self, state: CellState, starts: list[tuple[str, Parameters]]) -> list[tuple[str, Parameters]]:
+        """Starts by where a few steps lead."""
+        if len(starts) == 1:
+            return starts
+        begun = [self.climb(state, kind, start, 3) for kind, start in starts]
+        ends = [end for end in begun if end is not None]
+        return [(end.kind, end.run.params) for end in sorted(ends, key=lambda end: -end.run.objective)]
+
+    def judged(self, state: CellState, ended: Run[Any]) -> Verdict:
+        return verdict(state.model, ended, self.data.informative, self.settings.degenerate)
