@@ -285,11 +285,12 @@ def climb(
     statistics = None if before is None else before.statistics
     trace = list[float]() if before is None else list(before.trace[-4:])
     params, n_iter, status, bursts = start, 0, None, iter(_BURSTS)
+    block = source.block(0) if source.n_blocks == 1 else None
     while status is None:
         if (limits.cancel is not None and limits.cancel.is_set()) or time.perf_counter() > limits.deadline:
             raise Stopped
         steps = min(next(bursts, _BURSTS[-1]), limits.max_iter - n_iter)
-        trail = model.burst(params, statistics, source.block(0), steps) if source.n_blocks == 1 else None
+        trail = None if block is None else model.burst(params, statistics, block, steps)
         if trail is None:
             return _by_the_loop(model, source, params, limits, tol)
         objectives = list(trail.objectives)
