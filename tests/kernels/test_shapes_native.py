@@ -4,15 +4,21 @@ import itertools
 
 import numpy as np
 import pytest
+from mixtures import NeverStop, start_from, table
 
+from jensen.data.arrays import ArraySource
 from jensen.errors import NumericalFailure
+from jensen.families.gaussian import Gaussian
 from jensen.families.moments import GaussianStatistics
 from jensen.families.shapes import SHAPES, complete_objective, covariance_shape, maximize_shape
 from jensen.families.shapes.prior import PseudoData, with_ridge
 from jensen.families.shapes.ratio import WITH_RATIO, within_ratio
 from jensen.kernels import choose, portable
 from jensen.kernels.mstep import RULES, MStep
+from jensen.models.mixture import Mixture
 from jensen.numerics.cholesky import log_diagonals, lower_factors, triangular_inverses
+from jensen.solve.em import EM
+from jensen.solve.loop import Limits, run
 
 native = pytest.importorskip("jensen.kernels._native")
 NAMES = list(SHAPES)
@@ -174,6 +180,36 @@ def test_sixteen_features_and_a_far_start(name):
         kept = laid_out(step.layout, expected)
         np.testing.assert_allclose(found, kept, rtol=0, atol=1e-10 * np.abs(kept).max())
         assert ours == pytest.approx(best, rel=1e-11)
+
+
+def awkward(d):
+    """Scatters whose eigenvalues coincide, vanish, or differ by many orders, and some with many zeros."""
+    rng, ones = np.random.default_rng(d), np.ones((d, d))
+    chain = 2.0 * np.eye(d) - np.eye(d, k=1) - np.eye(d, k=-1)
+    graded = np.diag(10.0 ** np.arange(0, -d, -1.0))
+    orthogonal = np.linalg.qr(rng.standard_normal((d, d)))[0]
+    yield from (np.eye(d), np.diag(np.arange(d, 0.0, -1.0)), ones, np.eye(d) + ones, chain, chain @ chain)
+    yield from (np.kron(np.eye(d), ones[:2, :2])[:d, :d], np.fliplr(np.eye(d)) + 2.0 * np.eye(d), 1e-160 * chain)
+    yield from (graded + 1e-9 * ones, orthogonal @ graded @ orthogonal.T, graded[::-1, ::-1], np.zeros((d, d)))
+    yield from (orthogonal @ np.diag(np.arange(d) % 2.0) @ orthogonal.T, 1e150 * (chain + ones))
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 4, 7, 12, 16])
+def test_eigenvectors_of_awkward_matrices(d):
+    step, zero = MStep("full", "EEV", np.zeros(d)), np.zeros((2, d))
+    start = np.stack([np.eye(d)] * 2)
+    for scatter in awkward(d):
+        scatter = 0.5 * (scatter + scatter.T)
+        size = np.abs(scatter).max() + 1e-300
+        # One component is put together again from its eigenvectors.
+        found = choose.native_maximize(step, (zero[:1], start[:1]), (np.ones(1), zero[:1], scatter[None]))[1]
+        np.testing.assert_allclose(found[0] / size, scatter / size, rtol=0, atol=1e-14 * d)
+        # Of two, the eigenvalues go together by their order, along the first one's axes and the second's.
+        other = size * np.diag(np.arange(1.0, d + 1))
+        both = np.stack([other, scatter])
+        found = choose.native_maximize(step, (zero, start), (np.ones(2), zero, both))[1][0]
+        expected = (np.linalg.eigvalsh(scatter) + size * np.arange(1.0, d + 1)) / 2
+        np.testing.assert_allclose(found / size, np.diag(expected) / size, rtol=0, atol=1e-14 * d)
 
 
 @pytest.mark.parametrize("name", ["VVV", "EEE", "VVI", "VII"])
@@ -361,6 +397,35 @@ def test_bursts_go_on_from_where_others_ended(name):
     weights, means, covariances, *moments = half.point(6)
     rest = choose.gaussian_burst(x, None, step, 6, (weights, means, covariances), tuple(moments))
     np.testing.assert_array_equal(rest.records[1:], whole.records[7:])
+
+
+@pytest.mark.parametrize(("name", "regularised"), REGULARISED)
+def test_a_run_of_a_mixture_is_the_same_in_bursts_in_steps_and_in_numpy(name, regularised, monkeypatch):
+    x, step = table(0, 90, 3, 3), m_step(name, 3, regularised, np.random.default_rng(4))
+    prior = None
+    if step.scatter is not None:
+        prior = PseudoData(step.count, step.scatter, step.strength, step.centre)
+    family = Gaussian(3, 3, name, np.maximum(step.ridge, 1e-6), prior=prior, ratio=step.ratio)
+    model = Mixture(family, equal_weights=regularised == "all")
+    start = start_from(model, x, np.arange(90) % 3)
+    taken = []
+
+    def counted(*arguments):
+        taken.append(native_maximize(*arguments))
+        return taken[-1]
+
+    native_maximize = choose.native_maximize
+    monkeypatch.setattr("jensen.families.gaussian.native_maximize", counted)
+    source, found = ArraySource(x), []
+    for burst in (model.burst, None):
+        found.append(run(EM(model, burst), source, start, NeverStop(), Limits(max_iter=11)))
+    assert len(taken) >= 11 and not any(one is None for one in taken)
+    monkeypatch.setattr("jensen.families.gaussian.native_maximize", lambda *_: None)
+    found.append(run(EM(model, None), source, start, NeverStop(), Limits(max_iter=11)))
+    for one in found[1:]:
+        np.testing.assert_allclose(found[0].trace, one.trace, rtol=1e-11)
+        for at, value in one.params.values.items():
+            np.testing.assert_allclose(found[0].params[at], value, rtol=0, atol=1e-9 * np.abs(value).max())
 
 
 @pytest.mark.parametrize("name", ["VII", "VEI", "VVI", "VEE", "VVE", "VEV", "VVV"])

@@ -89,7 +89,7 @@ Shaper::Shaper(Rule rule, int K, int d)
       volumes_(has_volumes(rule) ? K : 0, has_volumes(rule) ? d : 0),
       axes_(has_common_axes(rule) ? K : 0, has_common_axes(rule) ? d : 0), index_(K), counts_(K),
       old_(has_volumes(rule) || has_common_axes(rule) ? K * block_ : 0), logs_(K), values_(static_cast<size_t>(K) * d),
-      variances_(values_.size()), vectors_(static_cast<size_t>(d) * d), scratch_(static_cast<size_t>(d) * d) {}
+      variances_(values_.size()), scratch_(static_cast<size_t>(d) * d) {}
 
 bool Shaper::begins_at(const double* covariances) {
     return !has_common_axes(rule_) || axes_.begin(K_, covariances);
@@ -237,10 +237,8 @@ int Shaper::among_alive(int K, double* scatter, const double* old, double* out) 
 }
 
 int Shaper::hold_ratio(double ratio, const double* counts, double* covariances) {
-    const int d = d_;
+    const int d = d_, n_stored = rule_ == Rule::EEE ? 1 : K_, p = layout_of(rule_) == Shape::spherical ? 1 : d;
     const bool matrices = block_ > 1 && layout_of(rule_) != Shape::diag;
-    const bool common = rule_ == Rule::EII || rule_ == Rule::EEI || rule_ == Rule::EEE || rule_ == Rule::EEV;
-    const int n_stored = rule_ == Rule::EEE ? 1 : K_, p = layout_of(rule_) == Shape::spherical ? 1 : d;
     if (matrices) vectors_.resize(n_stored * block_);
     for (int k = 0; k < n_stored; ++k) {
         double* const at = values_.data() + k * p;
@@ -252,15 +250,14 @@ int Shaper::hold_ratio(double ratio, const double* counts, double* covariances) 
         }
         for (int j = 0; j < p; ++j) at[j] = std::max(at[j], 0.0);
     }
-    // Eigenvalues that all share are one set, which all rows weigh together.
+    // What is stored once weighs what all do. Of equal ones stored K times, each may have its own weight.
     double n = 0.0;
     for (int k = 0; k < K_; ++k) n += counts[k];
-    const Held held = common ? truncate(1, p, ratio, &n, values_.data(), edges_)
-                             : truncate(K_, p, ratio, counts, values_.data(), edges_);
+    const Held held = truncate(n_stored, p, ratio, n_stored < K_ ? &n : counts, values_.data(), edges_);
     if (held == Held::not_possible) return K_;
     if (held == Held::already) return -1;
     for (int k = 0; k < n_stored; ++k) {
-        const double* const at = values_.data() + (common ? 0 : k * p);
+        const double* const at = values_.data() + k * p;
         if (matrices) compose(d, at, vectors_.data() + k * block_, covariances + k * block_);
         else std::copy_n(at, p, covariances + k * block_);
     }
