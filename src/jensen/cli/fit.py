@@ -57,10 +57,22 @@ SEARCHED = tuple(range(1, 10))
     help="Take the highest likelihood, even of degenerate or very narrow components, which are set aside otherwise.",
 )
 @click.option(
+    "--noise", is_flag=True, help="A further component, uniform over a box, for rows that belong to no other."
+)
+@click.option(
+    "--noise-volume", type=click.FloatRange(0, min_open=True), metavar="V", help="Volume of that box; implies --noise."
+)
+@click.option(
+    "--trim", type=click.FloatRange(0, 1, max_open=True), metavar="SHARE", default=0.0,
+    help="Leave out this share of the rows, those of lowest density.",
+)  # fmt: skip
+@click.option(
     "--accelerate/--no-accelerate", default=True, show_default=True, help="Extrapolate EM's steps where EM is slow."
 )
 @click.option("--out", metavar="FILE", help="Write the model to this .safetensors file.")
-@click.option("--labels", metavar="FILE", help="Write each row's component to this file (.csv, .parquet, ...).")
+@click.option(
+    "--labels", metavar="FILE", help="Write each row's component to this file (.csv, .parquet, ...); outliers get -1."
+)
 @click.option("--errors", is_flag=True, help="Also standard errors, and a diagnosis of the fit.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object in place of the summary.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
@@ -88,6 +100,7 @@ def command(
     from jensen.cli.summary import summary
     from jensen.core.status import Status
     from jensen.data.files import read_table, write_table
+    from jensen.errors import InputError
     from jensen.fit.progress import Progress
     from jensen.store import ModelRecord, fit_info, write_model
 
@@ -95,6 +108,8 @@ def command(
     check_model_output(out)
     check_table_output(labels)
     check_distinct([source], [out, labels])
+    if errors and options["trim"] > 0:
+        raise InputError("--errors is about the likelihood of all rows, and --trim leaves some out: leave one out")
     table = read_table(source, columns=columns, weights=weights)
     chosen = ("full",) if counts is not None and len(counts) == 1 else ("all",)
     shapes = layout_names(shapes or chosen, table.n_features)
@@ -104,14 +119,16 @@ def command(
     searched = selection is not None and selection.status is not Status.CONVERGED
     status = selection.status if selection is not None and searched else fit.status
 
-    info = fit_info(
-        fit, {name: options[name] for name in ("starts", "reg", "tol", "max_iter", "max_time", "degenerate")}
-    )
+    told = {name: options[name] for name in ("starts", "reg", "tol", "max_iter", "max_time", "degenerate")}
+    asked = {"noise": _noise(options), "trim": options["trim"]}
+    info = fit_info(fit, {**told, **{name: value for name, value in asked.items() if value}})
     if out is not None:
         write_model(out, ModelRecord(fit.fitted, info))
     if labels is not None:
         write_table(labels, {"component": fit.fitted.labels(table.data)})
     report = describe(fit.fitted, info)
+    if asked["trim"]:
+        report["n_outliers"] = int((fit.fitted.labels(table.data) < 0).sum())
     report |= {
         "source": source,
         "set_aside": [{"column": name, "reason": reason} for name, reason in table.set_aside],
@@ -150,10 +167,12 @@ def _fit(table: Any, counts: tuple[int, ...], shapes: Any, options: dict[str, An
         tol=options["tol"],
         max_iter=options["max_iter"],
         accelerate="auto" if options["accelerate"] else "off",
-        n_init=1 if counts == (1,) else options["starts"],
+        n_init=1 if counts == (1,) and not (options["trim"] or _noise(options)) else options["starts"],
         degenerate="allow" if options["degenerate"] else "avoid",
         seed=options["seed"],
         max_time=max_time,
+        noise=_noise(options),
+        trim=options["trim"],
     )
     names = table.feature_names
     if len(counts) == len(shapes) == 1:
@@ -162,3 +181,9 @@ def _fit(table: Any, counts: tuple[int, ...], shapes: Any, options: dict[str, An
         source, counts, shapes, settings, feature_names=names, observer=progress.on_search, max_time=max_time
     )
     return selection.best, selection
+
+
+def _noise(options: dict[str, Any]) -> bool | float:
+    """Whether there is a component of noise, or the volume of its box."""
+    volume = options["noise_volume"]
+    return bool(options["noise"]) if volume is None else float(volume)

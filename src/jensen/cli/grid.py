@@ -78,7 +78,8 @@ def told_of(search: Mapping[str, Any]) -> Iterator[str]:
     elif search["searched"]:
         confirmed = sum(cell["confirmed"] and cell["n_components"] > 1 for cell in cells)
         starts = counted(search["n_starts"], "start")
-        text = f"Each with {starts}, and from the mixtures that it contains; {confirmed}, "
+        linked = ", and from the mixtures that it contains" if search["linked"] else ""
+        text = f"Each with {starts}{linked}; {confirmed}, "
         yield paragraph("", text + "the leading ones among them, searched until starts and escapes agreed.", 2)
 
 

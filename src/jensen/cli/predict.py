@@ -21,8 +21,8 @@ from jensen.cli.text import counted, printable
 def command(model: str, data: str, proba: bool, out: str | None, as_json: bool) -> None:
     """Tell for each row of DATA from which component of MODEL it most probably comes.
 
-    Columns are found by their names, in any order; others may stand beside them. Components count from 0. Without
-    --out, the result goes to stdout as CSV.
+    Columns are found by their names, in any order; others may stand beside them. Components count from 0; noise and
+    outliers of a trimmed mixture are -1. Without --out, the result goes to stdout as CSV.
     """
     from jensen.data.files import write_table
     from jensen.data.matching import read_matching
@@ -36,16 +36,18 @@ def command(model: str, data: str, proba: bool, out: str | None, as_json: bool) 
     if proba:
         probabilities = fitted.responsibilities(rows)
         columns = {f"p{k}": column for k, column in enumerate(probabilities.T)}
-        labels = probabilities.argmax(axis=1)
-    else:
-        labels = fitted.labels(rows)
+        if fitted.box is not None:
+            columns["p_noise"] = columns.pop(f"p{fitted.n_components}")
+    labels = fitted.labels(rows)
     columns = {"component": labels, **columns}
     if out is not None:
         write_table(out, columns)
-    counts = np.bincount(labels, minlength=fitted.n_components)
+    counts = np.bincount(labels[labels >= 0], minlength=fitted.n_components)
+    n_outliers = int((labels < 0).sum())
+    outliers = {"n_outliers": n_outliers} if fitted.box is not None or fitted.threshold is not None else {}
     if as_json:
         document = {"model": model, "data": data, "n_rows": len(labels), "n_components": fitted.n_components}
-        found = {"counts": counts.tolist(), "labels": labels.tolist(), "out": out}
+        found = {"counts": counts.tolist(), **outliers, "labels": labels.tolist(), "out": out}
         print_json(document | found | ({"probabilities": probabilities.tolist()} if proba else {}))
     elif out is None:
         print_table(columns)
@@ -54,3 +56,5 @@ def command(model: str, data: str, proba: bool, out: str | None, as_json: bool) 
         click.echo("component    rows")
         for k, count in enumerate(counts):
             click.echo(f"{k:>9}  {count:>6,}")
+        if outliers:
+            click.echo(f"{-1:>9}  {n_outliers:>6,}  outliers")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,9 @@ from jensen.fit.fitted import FittedMixture
 from jensen.fit.result import MixtureFit
 from jensen.fit.selection import Selection
 from jensen.store.record import finite
+
+# Logarithm of the largest float.
+_LARGEST = 709.0
 
 
 def describe(fitted: FittedMixture, info: Mapping[str, Any]) -> dict[str, Any]:
@@ -28,7 +32,8 @@ def describe(fitted: FittedMixture, info: Mapping[str, Any]) -> dict[str, Any]:
     -------
     dict
         ``n_components, n_features, feature_names, covariance_type``, all of `info`, and
-        ``weights, means, covariances``.
+        ``weights, means, covariances``. Where there is noise, ``noise`` has its ``weight`` and ``volume``; of a trimmed
+        mixture, ``threshold`` is the log-density of outliers.
     """
     params = fitted.params
     shape: dict[str, Any] = {
@@ -38,6 +43,13 @@ def describe(fitted: FittedMixture, info: Mapping[str, Any]) -> dict[str, Any]:
         "feature_names": None if fitted.feature_names is None else list(fitted.feature_names),
     }
     values = {name: params[name].tolist() for name in ("weights", "means", "covariances")}
+    values["weights"] = values["weights"][: fitted.n_components]
+    outliers: dict[str, Any] = {"noise": None, "threshold": fitted.threshold}
+    if fitted.box is not None:
+        volume = math.exp(fitted.box.log_volume) if fitted.box.log_volume < _LARGEST else None
+        outliers["noise"] = {"weight": float(params["weights"][-1]), "volume": volume}
+    shape |= {name: value for name, value in outliers.items() if value is not None}
+    info = {name: value for name, value in info.items() if name not in outliers}
     # A model file says of itself what it likes, but not what the numbers beside it are.
     return {**shape, **{key: value for key, value in info.items() if key not in shape | values}, **values}
 
@@ -55,6 +67,7 @@ def describe_selection(selection: Selection) -> dict[str, Any]:
         "warnings": list(selection.warnings),
         "n_starts": selection.n_starts,
         "searched": selection.searched,
+        "linked": selection.linked,
         "seconds": selection.seconds,
         "cells": cells,
     }

@@ -43,11 +43,13 @@ def summary(report: Mapping[str, Any]) -> str:
 def _facts(report: Mapping[str, Any]) -> Iterator[str]:
     """The lines that say how good the mixture is and how it came about."""
     k, shape = report["n_components"], report["covariance_type"]
-    yield f"Gaussian mixture: {counted(k, 'component')}, {_in_words(shape, report['n_features'])}"
+    noise = " and noise" if isinstance(report.get("noise"), Mapping) else ""
+    yield f"Gaussian mixture: {counted(k, 'component')}{noise}, {_in_words(shape, report['n_features'])}"
     facts: list[tuple[str, str | None]] = [
         ("data", _string(report, "source")),
         ("rows", _rows(report)),
         ("columns", _columns(report)),
+        ("outliers", _outliers(report)),
         ("set aside", _set_aside(report)),
         ("constant", _constant(report)),
         ("log-likelihood", _score(report, "loglik")),
@@ -84,6 +86,17 @@ def _rows(report: Mapping[str, Any]) -> str | None:
         return None
     weighted = weight is not None and weight != n_rows
     return f"{n_rows:,.0f}" + (f", of weight {weight:,.6g} together" if weighted else "")
+
+
+def _outliers(report: Mapping[str, Any]) -> str | None:
+    """What noise spreads over, or what was trimmed."""
+    noise, threshold, n = report.get("noise"), _number(report, "threshold"), _number(report, "n_outliers")
+    if isinstance(noise, Mapping):
+        volume = _number(noise, "volume")
+        return "noise, uniform over a box" + ("" if volume is None else f" of volume {volume:.4g}")
+    if threshold is None:
+        return None
+    return ("" if n is None else f"{counted(int(n), 'row')} trimmed, ") + f"log-density below {threshold:.4g}"
 
 
 def _columns(report: Mapping[str, Any]) -> str:
@@ -198,6 +211,9 @@ def _components(report: Mapping[str, Any]) -> Iterator[str]:
     yield f"component   share{header}"
     for k, weight in enumerate(weights):
         yield f"{k:>9}  {100 * weight:5.1f}%" + "".join(f"   {columns[j][k + 1]}" for j in chosen)
+    noise = report.get("noise")
+    if isinstance(noise, Mapping):
+        yield f"    noise  {100 * noise['weight']:5.1f}%"
     left = len(names) - len(chosen)
     yield (
         f"{'mean ± standard deviation':>{max(17, 17 + len(header))}}"
@@ -220,6 +236,9 @@ def _standard_errors(report: Mapping[str, Any]) -> Iterator[str]:
         of_weights = np.asarray(errors["weights"], dtype=np.float64)
         of_means = np.asarray(errors["means"], dtype=np.float64)
         names = report["feature_names"] or default_names(report["n_features"])
+        noise, labels = report.get("noise"), [*map(str, range(len(weights)))]
+        if isinstance(noise, Mapping):
+            weights, labels = np.append(weights, noise["weight"]), [*labels, "noise"]
         columns = [_cells("share in %", 100 * weights, 100 * of_weights)]
         room, shown = WIDTH - len("component") - len(columns[0][0]) - 3, 0
         for j, name in enumerate(names):
@@ -227,8 +246,8 @@ def _standard_errors(report: Mapping[str, Any]) -> Iterator[str]:
             if room < len(cells[0]) + 3:
                 break
             columns, room, shown = [*columns, cells], room - len(cells[0]) - 3, shown + 1
-        for k, label in enumerate(["component", *map(str, range(len(weights)))]):
-            yield f"{label:>9}" + "".join(f"   {cells[k]}" for cells in columns)
+        for k, label in enumerate(["component", *labels]):
+            yield f"{label:>9}" + "".join(f"   {cells[k]}" for cells in columns if k < len(cells))
         more = "" if shown == len(names) else f"; {counted(shown, 'column')} of {len(names):,}, --json gives all"
         yield f"  estimate ± standard error, {errors['method']}{more}"
     for note in errors["notes"]:

@@ -593,11 +593,6 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     def _analysis(self, X: Any, sample_weight: Any) -> Analysis:
         rows = self._rows(X)
-        if self._fitted.threshold is not None:
-            raise InputError(
-                "standard errors and the diagnosis are about the likelihood of all rows, and trim leaves some out; for "
-                "the others, fit X[~model.outliers_] with trim=0, which takes the outliers as known"
-            )
         return mixture_analysis(self._fitted, rows, check_sample_weight(sample_weight, len(rows)))
 
     def sample(self, n_samples: int = 1) -> tuple[Array, AnyArray]:

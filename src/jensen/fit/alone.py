@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -79,7 +80,7 @@ class _Alone:
         if fit.status in (Status.INTERRUPTED, Status.OUT_OF_TIME):
             self.status = fit.status
         reason = "" if fit.is_sound else "degenerate: " + "; ".join(fit.faults[:2])
-        return Cell(k, label, fit, reason, False, time.perf_counter() - began, _entropy(fit, self.source))
+        return Cell(k, label, fit, reason, False, time.perf_counter() - began, partial(_entropy, fit, self.source))
 
 
 def select_alone(
@@ -127,7 +128,9 @@ def select_alone(
             k, label = before.n_components, before.covariance_type
             found = alone.cell(k, label, Task("confirm", number, len(leading), k, label), "auto", before.fit)
             cells[at] = _better(before, found, alone.status is Status.CONVERGED)
-    return Selection(tuple(cells), alone.status, several, time.perf_counter() - began, searches, criterion)
+    return Selection(
+        tuple(cells), alone.status, several, time.perf_counter() - began, searches, criterion, linked=False
+    )
 
 
 def _leading(cells: list[Cell], criterion: Criterion) -> list[int]:

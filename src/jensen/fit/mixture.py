@@ -281,6 +281,8 @@ def outliers_of(settings: MixtureSettings, model: Mixture, source: ArraySource) 
         return TrimmedOutliers(model, trim) if trim > 0 else NoOutliers(model)
     if trim > 0:
         raise InputError("noise and trim both say what becomes of outliers: leave one of them out")
+    if noise is not True and not 0 < noise < np.inf:
+        raise InputError(f"noise as a number is a volume, positive and finite, got {noise:g}")
     if model.equal_weights:
         raise InputError("equal_weights=True does not go with noise, whose weight is free: leave one of them out")
     return NoiseOutliers(model, box_around(source, None if noise is True else float(noise)))

@@ -109,6 +109,8 @@ class Selection:
         What the best has least of.
     warnings : tuple of str
         What was found in the data, and what to do about it.
+    linked : bool
+        Whether cells went on from those that they contain, so that more freedom never gives less likelihood.
     """
 
     cells: tuple[Cell, ...]
@@ -118,6 +120,7 @@ class Selection:
     searched: bool = False
     criterion: Criterion = "bic"
     warnings: tuple[str, ...] = field(default=())
+    linked: bool = True
 
     @property
     def best_cell(self) -> Cell:

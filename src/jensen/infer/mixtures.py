@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from jensen.core.block import AnyArray, Array
 from jensen.data.arrays import ArraySource
+from jensen.errors import InputError
 from jensen.fit.fitted import FittedMixture
 from jensen.fit.result import MixtureFit
 from jensen.infer.analysis import Analysis
@@ -11,7 +12,18 @@ from jensen.infer.diagnose import Account, Diagnosis, diagnose
 
 
 def mixture_analysis(fitted: FittedMixture, x: AnyArray, weight: Array | None = None) -> Analysis:
-    """What weighted rows (n, d) say of the parameters of a mixture, by its plain density."""
+    """What weighted rows (n, d) say of the parameters of a mixture, by its plain density.
+
+    Raises
+    ------
+    InputError
+        If rows were trimmed: what is asked after the fit is about the likelihood of all rows.
+    """
+    if fitted.threshold is not None:
+        raise InputError(
+            "standard errors and the diagnosis are about the likelihood of all rows, and trim leaves some out; for the "
+            "others, fit X[~model.outliers_] with trim=0, which takes the outliers as known"
+        )
     return Analysis(fitted.model, fitted.params, ArraySource(x, weight))
 
 
