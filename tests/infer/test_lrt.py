@@ -244,6 +244,21 @@ def test_no_time_is_no_test():
         _ = found.fit
 
 
+def test_a_search_without_a_sound_fit_gives_way_to_fewer_components(monkeypatch):
+    params = fit(GALAXIES, 3, covariance_type="spherical", n_init="auto").params
+    searched = lrt.fit_mixture
+
+    def sunk(source, settings, **asked):
+        found = searched(source, settings, **asked)
+        return found if settings.warm_start is not None else replace(found, params=params, faults=("sunk",))
+
+    # The rows without the third group, which one row is left of.
+    x = np.sort(GALAXIES.ravel())[2:-3]
+    monkeypatch.setattr(lrt, "fit_mixture", sunk)
+    found = bootstrap_lrt(x, range(3, 5), covariance_type="spherical", n_boot=19, seed=0)
+    assert len(found.tests) == 1 and found.tests[0].null.is_sound and not found.notes
+
+
 def test_too_few_rows_for_one_component_are_told():
     found = bootstrap_lrt(np.random.default_rng(0).standard_normal((8, 12)), n_boot=19, seed=0)
     assert found.tests == () and found.status is Status.CONVERGED and found.conclusion == "No test was made."

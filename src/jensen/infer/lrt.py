@@ -215,7 +215,7 @@ class _Sequence:
     def run(self, numbers: list[int]) -> Status:
         """One test after another; how the sequence ended."""
         try:
-            null = self.fit(numbers[0])
+            null = self.sound(self.fit(numbers[0]))
             for k in numbers[:-1]:
                 if not null.is_sound:
                     self.notes.append(f"no sound fit of {_many(k)} was found: {'; '.join(null.faults[:2])}")
@@ -248,6 +248,13 @@ class _Sequence:
         if found.status is Status.OUT_OF_TIME:
             raise Stopped
         return found
+
+    def sound(self, found: MixtureFit) -> MixtureFit:
+        """The fit, or one from fewer components where a search found none that is sound, as draws are fitted."""
+        if found.is_sound:
+            return found
+        ended = replace(self.ladder(found, Event()), tol=_EXACT).fit(self.source, found.params, found.n_components)
+        return found if ended is None else self.fit(found.n_components, warm_start=ended.params, n_init=1)
 
     def test(self, null: MixtureFit) -> ComponentTest | None:
         """K against K + 1; None where K + 1 cannot be fitted."""
