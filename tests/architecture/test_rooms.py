@@ -21,7 +21,7 @@ ONLY_IN = {
     "pandas": set(),
     "polars": set(),
     "click": {"cli"},
-    "rich": {"cli"},
+    "rich": {"cli", "report"},
     "safetensors": {"store"},
     "narwhals": {"data"},
     "pickle": set(),

@@ -101,7 +101,7 @@ def command(
     from jensen.core.status import Status
     from jensen.data.files import read_table, write_table
     from jensen.errors import InputError
-    from jensen.fit.progress import Progress
+    from jensen.report.progress import Progress
     from jensen.store import ModelRecord, fit_info, write_model
 
     began = time.perf_counter()

@@ -84,7 +84,7 @@ def command(
     from jensen.fit.grid import select_mixture
     from jensen.fit.mixture import MixtureSettings
     from jensen.fit.priors import ConjugatePrior
-    from jensen.fit.progress import Progress
+    from jensen.report.progress import Progress
     from jensen.store import ModelRecord, fit_info, write_model
 
     began = time.perf_counter()

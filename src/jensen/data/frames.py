@@ -6,7 +6,8 @@ never imported here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -301,3 +302,35 @@ def _is_number(value: object) -> bool:
 def _short(value: object) -> str:
     shown = repr(value)
     return shown if len(shown) <= 30 else f"{shown[:27]}..."
+
+
+# ---------------------------------------------------------------------------------------------------- frames to give
+
+
+def kind_of_frame(X: Any) -> Any:
+    """What kind of data frame X is, for `frame_of`; None where it is none."""
+    import narwhals.stable.v2 as nw
+
+    if isinstance(X, np.ndarray | list | tuple):
+        return None
+    frame = nw.from_native(X, pass_through=True, allow_series=False)
+    return frame.implementation if isinstance(frame, nw.DataFrame) else None
+
+
+def frame_of(records: Sequence[Mapping[str, Any]], kind: Any = None) -> Any:
+    """Records as a data frame.
+
+    Parameters
+    ----------
+    records : sequence of mapping
+        Of the same names; none give an empty frame.
+    kind : object, default=None
+        From `kind_of_frame`; None takes the first installed of pandas, polars and pyarrow.
+    """
+    import narwhals.stable.v2 as nw
+
+    if kind is None:
+        kind = next(name for name in ("pandas", "polars", "pyarrow") if find_spec(name) is not None)
+    names = list(records[0]) if records else []
+    columns = {name: [record[name] for record in records] for name in names}
+    return nw.from_dict(columns, backend=kind).to_native()

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from jensen.data.arrays import ArraySource
-from jensen.data.frames import to_matrix
+from jensen.data.frames import frame_of, kind_of_frame, to_matrix
 from jensen.errors import InputError, JensenWarning
 from jensen.estimators.gaussian_mixture import GaussianMixture
 from jensen.estimators.inputs import check_sample_weight, seed_of
@@ -19,14 +19,11 @@ from jensen.families.shapes.table import SHAPES, covariance_shape
 from jensen.fit.grid import select_mixture
 from jensen.fit.mixture import MixtureSettings
 from jensen.fit.priors import ConjugatePrior
-from jensen.fit.progress import Progress
 from jensen.fit.selection import CRITERIA, Cell, Criterion
 from jensen.fit.selection import Selection as Found
 from jensen.fit.soundness import Degenerate
 from jensen.fit.starts import StartKind
 from jensen.solve.variants import Accelerate
-
-_BACKENDS = ("pandas", "polars", "pyarrow")
 
 
 class Selection:
@@ -93,7 +90,7 @@ class Selection:
     @property
     def table(self) -> Any:
         """A data frame with a row for each cell."""
-        return _frame(self._found.table(), self._backend)
+        return frame_of(self._found.table(), self._backend)
 
     def top(self, n: int = 5) -> Any:
         """The best sound cells as a data frame, with how far each is behind.
@@ -115,7 +112,7 @@ class Selection:
             "n_free": [cell.fit.n_free for cell in ranked if cell.fit is not None],
         }
         records = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-        return _frame(records, self._backend)
+        return frame_of(records, self._backend)
 
     def words(self) -> str:
         """What was chosen and how sure that is, in sentences."""
@@ -263,6 +260,8 @@ def select(
         noise=bool(noise) if isinstance(noise, bool | np.bool_) else float(noise),
         trim=float(trim),
     )
+    from jensen.report.progress import Progress
+
     source = ArraySource(table.data, weight)
     shown = progress is True or (progress == "auto" and sys.stderr.isatty())
     with Progress(shown, 0) as bar:
@@ -275,7 +274,7 @@ def select(
     if not found.status.is_converged:
         text = f"The selection was cut short: {found.status.message}; what was reached by then is compared"
         warnings.warn(text, JensenWarning, stacklevel=2)
-    return Selection(found, table.data.dtype, _backend_of(X), table.set_aside)
+    return Selection(found, table.data.dtype, kind_of_frame(X), table.set_aside)
 
 
 def _is_count(value: Any, least: int) -> bool:
@@ -302,26 +301,3 @@ def _shapes(covariance_type: Any, d: int) -> list[str]:
     if not shapes:
         raise InputError("covariance_type is empty: name a shape, or 'all'")
     return list(dict.fromkeys(shapes))
-
-
-def _backend_of(X: Any) -> Any:
-    """The kind of frame that came, or None."""
-    import narwhals.stable.v2 as nw
-
-    if isinstance(X, np.ndarray | list | tuple):
-        return None
-    frame = nw.from_native(X, pass_through=True, allow_series=False)
-    return frame.implementation if isinstance(frame, nw.DataFrame) else None
-
-
-def _frame(records: list[dict[str, Any]], backend: Any) -> Any:
-    """Records as a data frame of some kind, or of the first that is installed."""
-    from importlib.util import find_spec
-
-    import narwhals.stable.v2 as nw
-
-    if backend is None:
-        backend = next(name for name in _BACKENDS if find_spec(name) is not None)
-    names = list(records[0]) if records else []
-    columns = {name: [record[name] for record in records] for name in names}
-    return nw.from_dict(columns, backend=backend).to_native()

@@ -164,7 +164,7 @@ class CellRuns:
             return []
         assert self.settings.seed is not None
         counts = sorted({state.k for state in self.states if not state.reason})
-        criteria = ("VVV", "affine") if self.several > 1 else ("VVV",)
+        criteria = ("VVV", "affine")[: self.several]
         trees = [hierarchy(self.table, criterion, self.settings.seed) for criterion in criteria]  # type: ignore[arg-type]
         return [{k: tree.labels(k) for k in counts} for tree in trees]
 
