@@ -245,3 +245,17 @@ def test_the_rows_are_chosen_by_what_the_objective_sums():
     assert source.kept(params).row_weight[:10].sum() == 0.0
     plain = TrimmedOutliers(model, 0.5).plain()
     assert plain.over(ArraySource(x)).kept(params).row_weight[:10].sum() == 10.0
+
+
+@pytest.mark.parametrize("seed", [1, 4, 9])
+def test_the_search_finds_what_many_starts_find(seed):
+    """Which rows are trimmed has many local optima: escapes let rows at the edge come in and go."""
+    x = table(seed, 200, 3, 4, spread=2.0 if seed % 2 else 4.0)
+    rng = np.random.default_rng(seed)
+    x = np.vstack([x, rng.uniform(x.min(axis=0) - 1, x.max(axis=0) + 1, (40, 3))])
+    found = fit(x, 4, n_init="auto", trim=0.15)
+    others = [fit(x, 4, n_init=10, init=kind, seed=1, trim=0.15) for kind in ("random", "kmeans", "local")]
+    assert found.is_sound and found.objective >= max(one.objective for one in others if one.is_sound) - 0.05
+    assert found.account.rounds >= 3
+    kinds = {move.kind for move in found.account.moves}
+    assert {"less trimmed", "more trimmed"} <= kinds

@@ -146,8 +146,11 @@ class MixtureLandscape(Climbing):
             return []
         found = gaussian_escapes(gaussians, rows, params, rng, drawn, self.together)
         share = 1.0 - float(rows.weight) / float(self.rows.weight)
+        besides = [] if drawn else self.treated.escapes(self.rows, run.params)
+        if found is None and not besides:
+            return None
         around = self.treated.around
-        return None if found is None else [(kind, around(gaussians.allowed(moved), share)) for kind, moved in found]
+        return besides + [(kind, around(gaussians.allowed(moved), share)) for kind, moved in found or ()]
 
     def judge(self, run: Run[Any]) -> Verdict:
         """Faults and narrow components."""

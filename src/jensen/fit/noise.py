@@ -77,6 +77,10 @@ class NoiseOutliers:
         weights = np.append((1.0 - noise) * params["weights"], noise)
         return self.model.parameters(weights=weights, means=params["means"], covariances=params["covariances"])
 
+    def escapes(self, source: ArraySource, params: Parameters) -> list[tuple[str, Parameters]]:
+        """None: the weight of the noise moves freely."""
+        return []
+
     def threshold(self, source: ArraySource, params: Parameters) -> None:
         """The noise has a label, whatever the density."""
         return None

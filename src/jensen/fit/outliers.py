@@ -67,6 +67,10 @@ class Outliers(Protocol):
         """Parameters of `model` with these Gaussians and a share of outliers."""
         ...
 
+    def escapes(self, source: ArraySource, params: Parameters) -> list[tuple[str, Parameters]]:
+        """Places to climb from, with the kind of move, that come of other rows being outliers."""
+        ...
+
     def threshold(self, source: ArraySource, params: Parameters) -> float | None:
         """The log-density below which a row is an outlier, where that is what tells outliers."""
         ...
@@ -107,6 +111,10 @@ class NoOutliers:
     def around(self, params: Parameters, outlying: float) -> Parameters:
         """The parameters as they are."""
         return params
+
+    def escapes(self, source: ArraySource, params: Parameters) -> list[tuple[str, Parameters]]:
+        """None: no row is an outlier."""
+        return []
 
     def threshold(self, source: ArraySource, params: Parameters) -> None:
         """No density is too low."""

@@ -21,6 +21,7 @@ from jensen.core.block import AnyArray, Array, Block
 from jensen.core.contracts import MergeableT, Stage
 from jensen.core.parameters import Parameters
 from jensen.data.arrays import ArraySource
+from jensen.errors import NumericalFailure
 from jensen.fit.outliers import guess, unregularised
 from jensen.fit.summary import DataSummary
 from jensen.models.mixture import Mixture
@@ -32,6 +33,8 @@ T = TypeVar("T")
 _HAIR = 1e-12
 # Log-densities below the threshold by less than this share of it are at it: passes over other blocks round otherwise.
 _ROUNDING = 1e-9
+# Shares that are trimmed for some steps on the way out of an optimum.
+_LESS, _MORE, _MOST, _STEPS = 0.5, 1.5, 0.9, 4
 
 
 def best_weights(density: Array, weight: Array | None, share: float) -> Array:
@@ -235,6 +238,19 @@ class TrimmedOutliers:
     def around(self, params: Parameters, outlying: float) -> Parameters:
         """The parameters as they are."""
         return params
+
+    def escapes(self, source: ArraySource, params: Parameters) -> list[tuple[str, Parameters]]:
+        """A few steps with less trimmed, and with more: rows at the edge come in or go, and may stay so."""
+        found = list[tuple[str, Parameters]]()
+        for kind, share in (("less trimmed", _LESS * self.share), ("more trimmed", min(_MORE * self.share, _MOST))):
+            moved, other = params, TrimmedSource(source, self.gaussians, share)
+            try:
+                for _ in range(_STEPS):
+                    moved = self.gaussians.maximize(moved, other.fold(self.gaussians.expect, moved))
+            except NumericalFailure:
+                continue
+            found.append((kind, moved))
+        return found
 
     def threshold(self, source: ArraySource, params: Parameters) -> float:
         """The plain log-density below which a row is an outlier."""
