@@ -35,7 +35,8 @@ void turn_into(int d, const double* axes, const double* matrix, double* half, do
 Axes::Axes(int K, int d)
     : d_(d), p_(d * (d - 1) / 2), axes_(d * d), turned_(d * d), half_(d * d), skew_(2 * d * d),
       inside_(static_cast<size_t>(K) * d * d), values_(static_cast<size_t>(K) * d), sums_(K), shares_(K), pull_(K),
-      rates_(values_.size()), scratch_(std::max(d, p_)), slope_(p_), step_(p_), curvature_(static_cast<size_t>(p_) * p_),
+      rates_(values_.size()), scratch_(std::max(d, p_)), slope_(p_), step_(p_),
+      curvature_(static_cast<size_t>(p_) * p_),
       factor_(curvature_.size()), bends_(std::max(d, p_)), totals_(static_cast<size_t>(K) * p_), middle_(d * d),
       bent_(static_cast<size_t>(d) * d * d) {}
 

@@ -1,5 +1,5 @@
-// One orientation with shapes of their own: EVE and VVE. The twin of families/shapes/axes.py, which has the mathematics,
-// but for the search from nowhere: this one always begins at given axes.
+// One orientation with shapes of their own: EVE and VVE. The twin of families/shapes/axes.py, which has the
+// mathematics, but for the search from nowhere: this one always begins at given axes.
 #pragma once
 
 #include <cstddef>

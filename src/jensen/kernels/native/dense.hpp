@@ -4,11 +4,11 @@
 
 namespace jensen {
 
-// Lower Cholesky factor of a symmetric matrix (d, d) and the inverse of the factor, from the lower triangle; and the sum
-// of the logarithms of the factor's diagonal. False if the matrix is not positive definite.
+// Lower Cholesky factor of a symmetric matrix (d, d) and the inverse of the factor, from the lower triangle; and the
+// sum of the logarithms of the factor's diagonal. False if the matrix is not positive definite.
 bool factorise(const double* matrix, int d, double* factor, double* inverse, double* log_diagonal);
 
-// The same without the inverse, whose place the factor may not need either: log|matrix| / 2, from a factor in `factor`.
+// The factor alone, and log|matrix| / 2.
 bool log_determinant_half(const double* matrix, int d, double* factor, double* log_diagonal);
 
 // Eigenvalues, ascending, of a symmetric matrix (n, n), whose place the eigenvectors take, as columns. `scratch` has

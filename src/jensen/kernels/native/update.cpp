@@ -66,7 +66,8 @@ int factors(Shape shape, int K, int d, const double* ridge, const Mixture& mixtu
 
 Maximizer::Maximizer(const MStep& step, int K, int d)
     : step_(step), layout_(layout_of(step.rule)), K_(K), d_(d), shaper_(step.rule, K, d),
-      moves_(static_cast<size_t>(K) * d), counts_(K), scatter_(is_plain(step.rule) ? 0 : covariance_size(layout_, K, d)) {}
+      moves_(static_cast<size_t>(K) * d), counts_(K),
+      scatter_(is_plain(step.rule) ? 0 : covariance_size(layout_, K, d)) {}
 
 // Scatter about the means of the rows, which lie `moves_` from the old ones; then that of the prior's pseudo-rows.
 void Maximizer::centre(const Moments& moments, const Mixture& old, double* scatter) {
@@ -175,10 +176,14 @@ int Maximizer::maximize(const Moments& moments, const Mixture& old, const Mixtur
                 std::copy_n(old.covariances + base, size, covariances + base);
             } else if (layout_ == Shape::full) {
                 double* const at = covariances + base;
-                for (int i = 0; i < d; ++i)
-                    for (int j = 0; j < d; ++j) at[i * d + j] = at[i * d + j] / count + (i == j ? rows * step_.ridge[i] : 0.0);
+                for (int i = 0; i < d; ++i) {
+                    for (int j = 0; j < d; ++j) {
+                        at[i * d + j] = at[i * d + j] / count + (i == j ? rows * step_.ridge[i] : 0.0);
+                    }
+                }
             } else if (layout_ == Shape::diag) {
-                for (int j = 0; j < d; ++j) covariances[base + j] = covariances[base + j] / count + rows * step_.ridge[j];
+                double* const at = covariances + base;
+                for (int j = 0; j < d; ++j) at[j] = at[j] / count + rows * step_.ridge[j];
             } else {
                 covariances[k] = covariances[k] / (count * d) + rows * (trace_ridge / d);
             }
@@ -196,7 +201,8 @@ double Maximizer::log_prior(const Mixture& mixture) const {
         auto away = [&](int j) { return step_.centre ? mixture.means[k * d + j] - step_.centre[j] : 0.0; };
         double distance = 0.0, trace = 0.0;
         if (layout_ == Shape::full || layout_ == Shape::tied) {
-            const double* const white = mixture.whitening + (layout_ == Shape::tied ? 0 : static_cast<size_t>(k) * d * d);
+            const size_t at = layout_ == Shape::tied ? 0 : static_cast<size_t>(k) * d * d;
+            const double* const white = mixture.whitening + at;
             for (int i = 0; i < d; ++i) {
                 double along = 0.0;
                 for (int j = 0; j <= i; ++j) {
