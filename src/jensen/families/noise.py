@@ -1,6 +1,6 @@
 """Gaussian components, and one of uniform noise for the rows that belong to none of them.
 
-Density (Banfield & Raftery 1993; Fraley & Raftery 1998, section 5.3)
+Density (Banfield & Raftery 1993; Fraley & Raftery 1998)
     f_k of the Gaussians for k < K, and the constant 1 / V for the noise, which is component number K, the last. V is
     the volume of a box around the data and no parameter: its extremes are its maximum-likelihood estimate. Beyond the
     box the density stays what it is, as in mclust, so that a row far out is noise, and not impossible.

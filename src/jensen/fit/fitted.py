@@ -94,7 +94,7 @@ class FittedMixture:
         return ArraySource(x).collect(self.model.row_loglik, self.params)
 
     def responsibilities(self, x: AnyArray) -> Array:
-        """Posterior probability of each component for rows (n, d), shape (n, K); with noise (n, K + 1), it comes last."""
+        """Posterior probability of each component of rows (n, d), shape (n, K); with noise (n, K + 1), its own last."""
         return ArraySource(x).collect(self.model.responsibilities, self.params)
 
     def labels(self, x: AnyArray) -> AnyArray:

@@ -101,7 +101,7 @@ def box_around(source: ArraySource, volume: float | None = None) -> Box:
     """A box around the rows of positive weight.
 
     The smaller of the box along the columns and the one along the principal components, after mclust's ``hypvol``
-    (Fraley & Raftery 1998, section 5.3). The components are those of the standardised columns, so that the box follows
+    (Fraley & Raftery 1998). The components are those of the standardised columns, so that the box follows
     the units of the columns; mclust takes the columns as they are.
 
     Parameters

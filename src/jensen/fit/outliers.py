@@ -145,7 +145,7 @@ def guess(
     """A table without rows that seem to be outliers, and their share of the weight.
 
     In turn: rows far from their neighbours; rows of low density after a short fit to all; none, or, of a known share,
-    all but a few rows drawn at random (Fritz, Garcia-Escudero & Mayo-Iscar 2013, section 3).
+    all but a few rows drawn at random (Fritz, Garcia-Escudero & Mayo-Iscar 2013).
 
     Parameters
     ----------
