@@ -8,6 +8,7 @@ from mixtures import NeverStop, table
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
+import jensen
 from jensen.core.block import Block
 from jensen.data.arrays import ArraySource
 from jensen.families.gaussian import Gaussian
@@ -216,3 +217,36 @@ def test_what_is_expected_and_its_entropy_make_the_likelihood():
     params = model.parameters(weights=[0.4, 0.3, 0.3], **start("VVI"))
     statistics = model.expect_by_parts(params, Block({"x": X}))
     assert model.complete(params, statistics) + statistics.entropy == pytest.approx(statistics.loglik, rel=1e-12)
+
+
+@pytest.mark.skipif(choose.native_kernels() is None, reason="pruning is native")
+@pytest.mark.parametrize("name", ["full", "tied"])
+def test_pruning_does_no_harm(name):
+    """Rows that a component of noise takes, and rows that it does not, are what they are without notes."""
+    rng = np.random.default_rng(0)
+    centres = 15.0 * rng.standard_normal((20, 10))
+    x = np.vstack([*(rng.normal(c, 1.0, (60, 10)) for c in centres), rng.uniform(-40, 40, (300, 10))])
+    noisy = Noisy(Gaussian(20, 10, name), Box(np.full(10, -40.0), 80.0 * np.eye(10), 10 * math.log(80.0)))
+    assert noisy.remembers
+    model = Mixture(noisy)
+    shared = np.eye(10) if name == "tied" else np.tile(np.eye(10), (20, 1, 1))
+    begin = model.parameters(weights=np.full(21, 1 / 21), means=centres, covariances=shared)
+    source = ArraySource(x)
+    noted = source.with_arrays(memory=np.full(len(x), -1, dtype=np.int32))
+    one, other = (run(EM(model), rows, begin, NeverStop(), Limits(6)) for rows in (source, noted))
+    np.testing.assert_allclose(one.trace, other.trace, rtol=1e-12)
+    np.testing.assert_allclose(one.params["covariances"], other.params["covariances"], rtol=1e-8, atol=1e-10)
+    assert (noted.arrays["memory"] >= 0).any()
+
+
+def test_the_one_door_takes_it():
+    model, x, result = fitted()
+    begin = {"weights": [0.4, 0.4, 0.2], **start("full"), "means": [[-3, 0], [3, 4]]}
+    fit = jensen.em(model, x, begin)
+    assert fit.objective == pytest.approx(result.objective, abs=1e-4)
+    assert not fit.standard_errors().refused and len(fit.ordered("weights").params["weights"]) == 3
+    held = jensen.em(model, x, begin, fixed={"weights": [False, False, True]})
+    assert held.params["weights"][2] == 0.2
+    known = jensen.em(model, x, begin, labels=np.where(np.arange(220) < 215, -1, 2))
+    assert known.objective < fit.objective
+    assert fit.bootstrap(8, seed=1)["weights"].shape == (3,)

@@ -10,7 +10,7 @@ from mixtures import fit, mixture, table
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
-from jensen import datasets
+from jensen import ConjugatePrior, datasets
 from jensen.data.arrays import ArraySource
 from jensen.errors import InputError
 from jensen.families.shapes import SHAPES
@@ -209,6 +209,21 @@ def test_every_shape_climbs(shape):
     assert np.diff(trace).min() >= -1e-11 * np.abs(trace).max() and result.is_sound
     assert result.params["weights"][2] == pytest.approx(0.2, abs=0.08)
     assert result.n_free == fit(x, 2, n_init=1, covariance_type=shape, max_iter=1).n_free + 1
+
+
+@pytest.mark.parametrize("outliers", [{"noise": True}, {"trim": 0.2}])
+@pytest.mark.parametrize(
+    "asked",
+    [{"prior": ConjugatePrior()}, {"eigenvalue_ratio": 3.0}, {"reg_covar": 0.5}, {"tol": 1e-5}, {"n_init": "auto"}],
+)
+def test_what_else_is_asked_for(asked, outliers):
+    result = fit(noisy_groups(), 2, **{"n_init": 2, "accelerate": "squarem", **asked, **outliers})
+    trace = np.array(result.trace)
+    assert np.diff(trace).min() >= -1e-11 * np.abs(trace).max() and result.status.is_converged
+    values = np.linalg.eigvalsh(result.covariance_matrices())
+    assert values.max() <= asked.get("eigenvalue_ratio", np.inf) * values.min() * (1 + 1e-9)
+    labels = result.fitted.labels(noisy_groups())
+    assert (labels[240:] == -1).mean() > 0.7 and (labels[:240] == -1).mean() < 0.1
 
 
 @given(seeds)

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from jensen.families.gaussian import Gaussian
+from jensen.families.noise import Box, Noisy
 
-__all__ = ["Gaussian"]
+__all__ = ["Box", "Gaussian", "Noisy"]

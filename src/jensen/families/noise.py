@@ -28,10 +28,10 @@ from jensen.core.contracts import RowPass
 from jensen.core.domains import Domain
 from jensen.core.information import ComponentDerivatives
 from jensen.core.parameters import Parameters
-from jensen.families.gaussian import Gaussian
+from jensen.families.gaussian import MEMORY, Gaussian
 from jensen.families.moments import GaussianStatistics
 from jensen.families.whitening import factors
-from jensen.kernels.choose import gaussian_moments, gaussian_rows
+from jensen.kernels.choose import gaussian_moments, gaussian_rows, remembers
 from jensen.kernels.portable import Layout
 
 
@@ -151,11 +151,20 @@ class Noisy:
 
     # ----------------------------------------------------------------------------------------- E-step
 
+    @property
+    def remembers(self) -> bool:
+        """Whether a run gains by notes beside its rows, as with `Gaussian`."""
+        return remembers(
+            "full" if self.gaussian.layout == "tied" else self.gaussian.layout, self.n_components, self.n_features
+        )
+
     def fused(self, params: Parameters, log_weights: Array, block: Block) -> tuple[NoisyStatistics, float]:
         """The statistics and the penalised log-likelihood of a mixture's E-step in one pass."""
         layout, centres, whitening, constants = self._stacked(params)
         offsets = constants - self.log_penalty(params) + log_weights
-        counts, first, scatter, loglik = gaussian_moments(block.x, block.weight, layout, centres, whitening, offsets)
+        counts, first, scatter, loglik = gaussian_moments(
+            block.x, block.weight, layout, centres, whitening, offsets, block.arrays.get(MEMORY)
+        )
         k = self.n_alike
         own = scatter[:k].sum(axis=0) if self.gaussian.layout == "tied" else scatter[:k]
         moments = GaussianStatistics(counts[:k], first[:k], own, params["means"], self.gaussian.layout)

@@ -18,6 +18,7 @@ from jensen.data.arrays import ArraySource
 from jensen.data.pool import map_ordered, single_threaded_blas, threads
 from jensen.errors import NumericalFailure
 from jensen.families.gaussian import MEMORY, Gaussian
+from jensen.families.noise import Noisy
 from jensen.fit.account import StartRecord
 from jensen.fit.landscape import Verdict
 from jensen.models.mixture import Mixture
@@ -36,7 +37,7 @@ EndObserver = Callable[[StartRecord], None]
 def with_memory(model: Mixture, source: ArraySource) -> ArraySource:
     """The source with a place for notes of one run, where the family's passes gain by it."""
     family = model.family
-    if not (isinstance(family, Gaussian) and family.remembers):
+    if not (isinstance(family, Gaussian | Noisy) and family.remembers):
         return source
     return source.with_arrays(**{MEMORY: np.full(source.n_rows, -1, dtype=np.int32)})
 
