@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -96,23 +96,28 @@ class Ladder:
 
         As in every search, narrow components must bring their price; see `jensen.fit.soundness`.
         """
-        model = self.models[k + 1]
+        model, few = self.models[k + 1], replace(self.limits, max_iter=_SHORT)
         floor = null.objective - verdict(self.models[k], null, self.columns).price
         found, standing, finished, seen = None, floor, 0, list[float]()
-        for short in self._short_runs(source, null.params, k):
+        for leads, start in self._short_runs(source, null.params, k):
             if finished == _FINISHED or len(seen) == _TRIED:
                 break
-            leads = leads_to(short.trace)
-            same = any(abs(leads - other) < _SAME for other in seen)
-            if same or model.faults(short.params, short.statistics):
+            if any(abs(leads - other) < _SAME for other in seen):
+                continue
+            # Taken again: to keep what every short run ended with would take more memory than the rows do.
+            short = climb(model, source, start, few, self.tol)
+            if model.faults(short.params, short.statistics):
                 continue
             seen.append(leads)
             ended = climb(model, source, short.params, self.limits, self.tol, before=short)
-            said = verdict(model, ended, self.columns)
-            if said.faults:
+            if ended.objective <= standing:
+                finished += ended.objective > floor
                 continue
+            said = verdict(model, ended, self.columns)
             height = ended.objective - said.price
-            finished += height > floor
+            if said.faults or height <= floor:
+                continue
+            finished += 1
             if height > standing and ended.objective > null.objective:
                 found, standing = ended, height
         return found
@@ -138,19 +143,30 @@ class Ladder:
         except NumericalFailure:
             return None
 
-    def _short_runs(self, source: ArraySource, params: Parameters, k: int) -> list[Run[Any]]:
-        """A few steps from every split of K components, the most promising one first."""
+    def _short_runs(self, source: ArraySource, params: Parameters, k: int) -> list[tuple[float, Parameters]]:
+        """Where a few steps from every split of K components lead, and the starts; the highest first."""
         shares = source.collect(self.models[k].responsibilities, params)
-        few, found = replace(self.limits, max_iter=_SHORT), list[Run[Any]]()
+        found = list[tuple[float, Parameters]]()
         for given in split_responsibilities(np.asarray(source.x, dtype=np.float64), source.row_weight, shares):
             start = self._m_step(source, given, k + 1)
             if not start.is_finite:
                 continue
             try:
-                found.append(climb(self.models[k + 1], source, start, few, self.tol))
+                found.append((self._leads(source, start, k + 1), start))
             except NumericalFailure:
                 continue
-        return sorted(found, key=lambda ended: -leads_to(ended.trace))
+        return sorted(found, key=lambda ended: -ended[0])
+
+    def _leads(self, source: ArraySource, start: Parameters, k: int) -> float:
+        """Where a few steps lead, without a record of their end."""
+        trail = self.models[k].burst(start, None, source.block(0), _SHORT) if source.n_blocks == 1 else None
+        if trail is None:
+            return leads_to(climb(self.models[k], source, start, replace(self.limits, max_iter=_SHORT), self.tol).trace)
+        objectives = trail.objectives
+        sound = _rising(list(objectives))
+        if not sound:
+            raise NumericalFailure(trail.failure or "the objective at the start is not finite")
+        return leads_to(objectives[:sound])
 
     def _m_step(self, source: ArraySource, responsibilities: Array, k: int) -> Parameters:
         """Parameters from responsibilities (n, K)."""
@@ -350,7 +366,7 @@ def _to_come(gain: float, before: float) -> float:
     return gain * ratio / (1.0 - ratio) if 0.0 <= ratio < 1.0 else math.inf
 
 
-def leads_to(trace: tuple[float, ...]) -> float:
+def leads_to(trace: Sequence[float]) -> float:
     """Where a run seems to lead: its objective, and the gains to come by Aitken's extrapolation."""
     if len(trace) < 3:
         return trace[-1]
