@@ -6,8 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from jensen.core.contracts import Info, Point, Request, Source
 from jensen.core.parameters import Parameters
+from jensen.errors import NumericalFailure
 from jensen.solve.accelerated import Accelerated, Climb
 from jensen.solve.em import EM, EMState, EMStretch
 
@@ -107,7 +110,11 @@ class Auto:
         left = iterations_left(state.gain, state.gain_before, self.tolerance)
         if left * step <= (_SOME + _SHARE * left) * (step + more):
             return state
-        return self.climb.at(state.point, state.start)
+        try:
+            return self.climb.at(state.point, state.start)
+        except (NumericalFailure, ArithmeticError, ValueError, np.linalg.LinAlgError):
+            # A point so close to singular that it has no free coordinates: EM alone goes on from it.
+            return state
 
 
 def iterations_left(gain: float, before: float, tolerance: float) -> float:

@@ -54,8 +54,10 @@ class Limits:
 
 def _points(
     solver: Solver[Any], source: Source, state: Any, passed: Callable[[Stretch, int], int]
-) -> Iterator[tuple[Any, Info, float]]:
-    """States and infos of a solver's points, with the passes each took, until somebody stops asking.
+) -> Iterator[tuple[Any, Info, float, Sequence[float]]]:
+    """States and infos of a solver's points, until somebody stops asking.
+
+    With each come the passes that it took, and the objectives of points before it that were passed by.
 
     `passed` says how many points of a stretch, from one on, nobody has to see.
     """
@@ -67,7 +69,7 @@ def _points(
             while index < len(stretch.objectives):
                 by = passed(stretch, index)
                 state, info = stretch.at(index + by)
-                yield state, info, 1 + by
+                yield state, info, 1, stretch.objectives[index : index + by]
                 index += 1 + by
             if stretch.failure:
                 raise NumericalFailure(stretch.failure)
@@ -85,18 +87,20 @@ def _points(
             if left is None:
                 raise
             state, info = left, _REFUSED
-        yield state, info, share
+        yield state, info, share, ()
 
 
 def _sound(objectives: Sequence[float], before: float, ascends: bool) -> int:
-    """How many objectives come before the first that is not finite or falls."""
-    for number, objective in enumerate(objectives):
-        if not math.isfinite(objective):
-            return number
-        if ascends and objective - before < -FALL_TOLERANCE * max(abs(objective), 1.0):
-            return number
-        before = objective
-    return len(objectives)
+    """How many objectives nobody has to see before the first that is not finite or falls.
+
+    The one right before that is looked at: it is where the run ends.
+    """
+    values = np.array(objectives)
+    bad = ~np.isfinite(values)
+    if ascends and len(values):
+        gains = np.diff(values, prepend=before)
+        bad |= gains < -FALL_TOLERANCE * np.maximum(np.abs(values), 1.0)
+    return max(int(bad.argmax()) - 1, 0) if bad.any() else len(values)
 
 
 def _not_finite(params: Parameters) -> str:
@@ -149,23 +153,23 @@ def run(
         if passes_by is None:
             return 0
         last = min(len(stretch.objectives) - 1, limits.max_iter - stretch.iteration)
-        objectives = stretch.objectives[first:last]
         before = stretch.before if first == 0 else stretch.objectives[first - 1]
-        by: int = passes_by(objectives[: _sound(objectives, before, ascends)], before)
-        trace.extend(objectives[:by])
+        sound = _sound(stretch.objectives[first : last + 1], before, ascends)
+        by: int = passes_by(stretch.objectives[first : min(first + sound, last)], before)
         return by
 
     try:
         points = _points(solver, source, state, passed)
         while status is None:
             try:
-                told, info, share = next(points)
+                told, info, share, between = next(points)
             except (NumericalFailure, FloatingPointError, np.linalg.LinAlgError) as failure:
                 if not trace:
                     raise
                 status, detail = Status.DEGENERATE, str(failure)
                 break
-            passes += share
+            passes += share + len(between)
+            trace.extend(between)
             if info.refused:
                 state = told
                 status = limits.reached(info)

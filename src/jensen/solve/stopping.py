@@ -13,7 +13,7 @@ from jensen.core.contracts import Info
 from jensen.core.status import Status
 
 # Gains below this share of the objective are rounding; several sums of n terms stand behind each objective.
-_NOISE = 4.0 * np.finfo(np.float64).eps
+_NOISE = 16.0 * np.finfo(np.float64).eps
 # Steps below this share of a coordinate are rounding of the E- and M-step.
 _NO_STEP = 1e-14
 # Steps below this share of the tolerance that do not fall any more are rounding as well, of larger sums.

@@ -14,6 +14,10 @@ from jensen.errors import NumericalFailure
 from jensen.numerics.cholesky import log_diagonals, lower_factors, symmetric
 
 
+# A scatter whose Cholesky factor has a pivot below this share of the variance has a determinant of rounding alone.
+SINGULAR = 1e-13
+
+
 def eii(counts: Array, scatter: Array) -> Array:
     """[lambda I]: lambda = tr W / (n d)."""
     d = scatter.shape[-1]
@@ -58,7 +62,12 @@ def eev(counts: Array, scatter: Array) -> Array:
 
 def evv(counts: Array, scatter: Array) -> Array:
     """[lambda D_k A_k D_k']: C_k = W_k / |W_k|^(1/d) and lambda = sum_k |W_k|^(1/d) / n."""
-    logs = 2.0 * log_diagonals(lower_factors(scatter)) / scatter.shape[-1]
+    lower = lower_factors(scatter)
+    pivots, own = np.diagonal(lower, axis1=1, axis2=2) ** 2, np.diagonal(scatter, axis1=1, axis2=2)
+    if not (pivots > SINGULAR * own).all():
+        bad = np.flatnonzero(~(pivots > SINGULAR * own).all(axis=1)).tolist()
+        raise NumericalFailure(f"covariance of component {bad} is not positive definite")
+    logs = 2.0 * log_diagonals(lower) / scatter.shape[-1]
     return np.asarray(scatter * _volume_over_each(counts, logs)[:, None, None])
 
 

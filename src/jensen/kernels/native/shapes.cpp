@@ -10,6 +10,9 @@ namespace jensen {
 
 namespace {
 
+// A Cholesky pivot below this share of the variance is rounding, as in NumPy's twin.
+constexpr double kSingular = 1e-13;
+
 bool has_volumes(Rule rule) { return rule == Rule::VEI || rule == Rule::VEE || rule == Rule::VEV; }
 
 bool has_common_axes(Rule rule) { return rule == Rule::EVE || rule == Rule::VVE; }
@@ -190,7 +193,13 @@ int Shaper::among_alive(int K, double* scatter, const double* old, double* out) 
             return volumes_.together(K, counts, scatter, old_volumes(K, old), out);
         case Rule::EVV:
             for (int k = 0; k < K; ++k) {
-                if (!log_determinant_half(scatter + k * block_, d, scratch_.data(), &logs_[k])) return k;
+                const double* const own = scatter + k * block_;
+                if (!log_determinant_half(own, d, scratch_.data(), &logs_[k])) return k;
+                for (int i = 0; i < d; ++i) {
+                    // The determinant would be of rounding alone.
+                    const double pivot = scratch_[i * d + i];
+                    if (!(pivot * pivot > kSingular * own[i * d + i])) return k;
+                }
                 logs_[k] *= 2.0 / d;
             }
             std::copy_n(scatter, K * block_, out);
