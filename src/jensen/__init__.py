@@ -29,21 +29,26 @@ if TYPE_CHECKING:
     from jensen.errors import JensenError as JensenError
     from jensen.errors import JensenWarning as JensenWarning
     from jensen.estimators import GaussianMixture as GaussianMixture
+    from jensen.estimators import MixtureDiscriminantAnalysis as MixtureDiscriminantAnalysis
     from jensen.estimators import load as load
     from jensen.estimators import save as save
+    from jensen.estimators import select as select
     from jensen.fit.em import em as em
     from jensen.fit.fixed_point import fixed_point as fixed_point
+    from jensen.fit.priors import ConjugatePrior as ConjugatePrior
     from jensen.infer.lrt import bootstrap_lrt as bootstrap_lrt
     from jensen.solve import stopping as stopping
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "ConjugatePrior",
     "GaussianMixture",
     "Information",
     "JensenError",
     "JensenWarning",
     "LatentModel",
+    "MixtureDiscriminantAnalysis",
     "Stage",
     "Sums",
     "__version__",
@@ -56,6 +61,7 @@ __all__ = [
     "load",
     "models",
     "save",
+    "select",
     "show_config",
     "solvers",
     "stopping",
@@ -65,11 +71,13 @@ __all__ = [
 
 # Public name -> the module that holds it.
 _HOME = {
+    "ConjugatePrior": "jensen.fit.priors",
     "GaussianMixture": "jensen.estimators",
     "Information": "jensen.core.information",
     "JensenError": "jensen.errors",
     "JensenWarning": "jensen.errors",
     "LatentModel": "jensen.core.model",
+    "MixtureDiscriminantAnalysis": "jensen.estimators",
     "Stage": "jensen.core.contracts",
     "Sums": "jensen.core.sums",
     "bootstrap_lrt": "jensen.infer.lrt",
@@ -77,6 +85,7 @@ _HOME = {
     "fixed_point": "jensen.fit.fixed_point",
     "load": "jensen.estimators",
     "save": "jensen.estimators",
+    "select": "jensen.estimators",
     "show_config": "jensen.config",
     "threads": "jensen.data.pool",
 }
