@@ -63,27 +63,28 @@ class AitkenRule:
 
     def passes(self, objectives: Sequence[float], before: float) -> int:
         """How many plain points would not stop a run; see `jensen.core.contracts.StoppingRule`."""
-        if not math.isfinite(before):
+        if not math.isfinite(before) or not len(objectives):
             return 0
-        tolerance, weight = self.tolerance, self.weight
-        last, small, drowned = self._last_gain, self._small, self._drowned
-        passed = 0
-        # The same as `_judge`, point by point, without its calls.
-        for objective in objectives:
-            gain = objective - before
-            noise = _NOISE * max(abs(objective), weight)
-            is_noise = abs(gain) <= noise
-            now_drowned = drowned + 1 if is_noise else 0
-            ratio = gain / last if last > 0.0 and last != math.inf else math.inf
-            to_come = gain * ratio / (1.0 - ratio) if 0.0 <= ratio < 1.0 else math.inf
-            if is_noise and to_come > noise:
-                to_come = noise
-            now_small = small + 1 if to_come < tolerance else 0
-            if now_small >= 2 or now_drowned >= 2:
-                break
-            last, small, drowned, before = gain, now_small, now_drowned, objective
-            passed += 1
-        self._last_gain, self._small, self._drowned = last, small, drowned
+        # The same as `_judge` of all points at once.
+        values = np.array(objectives)
+        gains = np.diff(values, prepend=before)
+        last = np.concatenate([[self._last_gain], gains[:-1]])
+        noise = _NOISE * np.maximum(np.abs(values), self.weight)
+        drowned = np.abs(gains) <= noise
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratios = np.where((last > 0.0) & (last != np.inf), gains / last, np.inf)
+            to_come = np.where((ratios >= 0.0) & (ratios < 1.0), gains * ratios / (1.0 - ratios), np.inf)
+        small = np.where(drowned, np.minimum(to_come, noise), to_come) < self.tolerance
+        stop = np.zeros(len(values), dtype=bool)
+        for now, counted in ((small, self._small), (drowned, self._drowned)):
+            stop[1:] |= now[1:] & now[:-1]
+            stop[0] |= bool(now[0]) and counted >= 1
+        passed = int(stop.argmax()) if stop.any() else len(values)
+        if passed:
+            seen = passed - 1
+            self._last_gain = float(gains[seen])
+            self._small = int(small[seen]) if passed > 1 or not small[0] else self._small + 1
+            self._drowned = int(drowned[seen]) if passed > 1 or not drowned[0] else self._drowned + 1
         return passed
 
     @property
