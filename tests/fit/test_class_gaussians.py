@@ -14,7 +14,7 @@ from jensen.data.arrays import ArraySource
 from jensen.datasets import load
 from jensen.errors import InputError
 from jensen.families.gaussian import Gaussian
-from jensen.families.shapes import SHAPES
+from jensen.families.shapes import SHAPES, complete_objective, maximize_shape
 from jensen.families.whitening import as_full
 from jensen.fit.class_gaussians import SCALE_FREE, best_shape, chosen_shape, fit_shapes
 from jensen.fit.class_rows import ClassRows, labels_beside
@@ -92,6 +92,34 @@ def test_it_is_the_maximum(shape):
         for _ in range(20):
             moved = params.from_free(free + size * rng.standard_normal(free.size))
             assert model.expect(moved, block).loglik < best
+
+
+@pytest.mark.parametrize("shape", ["EVE", "VVE"])
+@pytest.mark.parametrize("seed", [12, 16])
+def test_axes_in_common_are_looked_for_in_several_places(seed, shape):
+    rng, labels = np.random.default_rng(seed), np.arange(48) % 4
+    x = np.concatenate([rng.standard_normal((12, 6)) @ rng.standard_normal((6, 6)) for _ in range(4)])
+    x = x.reshape(4, 12, 6).swapaxes(0, 1).reshape(48, 6)
+    (fit,) = fits(x, labels, [shape])
+    about = [x[labels == c] - x[labels == c].mean(axis=0) for c in range(4)]
+    counts, scatter = np.full(4, 12.0), np.array([rows.T @ rows for rows in about])
+    best, from_the_columns = (
+        complete_objective(counts, scatter, maximize_shape(shape, counts, scatter, previous))
+        for previous in (None, np.tile(np.eye(6), (4, 1, 1)))
+    )
+    assert complete_objective(counts, scatter, covariances(fit, 6)) == pytest.approx(best, rel=1e-9)
+    assert best > from_the_columns + 1.0
+
+
+def test_the_penalty_is_in_the_objective_alone():
+    labels = np.where(np.arange(150) % 5 == 0, SPECIES, -1)
+    for given_labels in (SPECIES, labels):
+        (fit,) = fits(IRIS, given_labels, ["VVV"], reg_covar=1e-2)
+        joint = log_joint(IRIS, fit.params["weights"], fit.params["means"], covariances(fit, 4))
+        penalty = 0.5 * 1e-2 * np.trace(np.linalg.inv(covariances(fit, 4)), axis1=1, axis2=2)
+        for value, these in ((fit.loglik, joint), (fit.objective, joint - penalty)):
+            rows = np.where(given_labels >= 0, these[np.arange(150), given_labels], logsumexp(these, axis=1))
+            assert value == pytest.approx(rows.sum(), rel=1e-9)
 
 
 def test_freedom_never_costs_likelihood():

@@ -71,6 +71,22 @@ def test_components_on_ties_are_set_aside():
     assert min(cell["bic"] for cell in flat) < min(c["bic"] for c in found.table() if c["class"] == "a" and c["sound"])
 
 
+@pytest.mark.parametrize("shape", ["EEE", "VEV"])
+def test_rounding_makes_no_components(shape):
+    # One Gaussian, recorded in whole standard deviations: five components on its ties have a smaller BIC.
+    x = np.round(np.random.default_rng(1).normal(size=(160, 2)))
+    found = fitted(x, np.arange(160) // 80, range(1, 6), (shape,))
+    assert found.n_components == (1, 1)
+    assert any("rounding" in cell["reason"] for cell in found.table())
+
+
+def test_ties_among_continuous_values_make_no_components():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(120, 2))
+    x[:60:2, 0] = 0.0
+    assert fitted(x, np.arange(120) // 60, (1, 2, 3), ("VVV",)).n_components == (1, 1)
+
+
 def test_the_rounding_of_columns():
     rng = np.random.default_rng(0)
     x = np.column_stack([np.round(rng.normal(size=99), 1), rng.integers(0, 9, 99), np.full(99, 2.0), [0, 1] * 49 + [0]])
