@@ -9,6 +9,7 @@ from jensen import MixtureDiscriminantAnalysis
 
 EDDA = read_csv("mclust_edda.csv")
 SEMI_SUPERVISED = read_csv("mclust_ssc.csv")
+MIXTURES = read_csv("mclust_da.csv")
 # mclust's VVE is no maximum: its orientation step leaves out the volumes.
 NO_MAXIMUM = "VVE"
 # Equal responsibilities, at which mclust begins, lead to a lower optimum.
@@ -77,3 +78,21 @@ def test_rows_without_a_label(row):
         assert found.loglik == pytest.approx(float(row["loglik"]), abs=1e-3)
         assert -found.bic == pytest.approx(float(row["bic"]), abs=2e-3)
         assert 1.0 - model.score(x, y) == pytest.approx(float(row["error"]), abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["iris_G3", "wdbc"])
+def test_a_mixture_for_each_class(name):
+    x, y = known(name)
+    chosen = [row for row in MIXTURES if row["data"] == name]
+    classes = np.unique(y).tolist()
+    model = MixtureDiscriminantAnalysis(
+        n_components=dict(zip(classes, [int(row["G"]) for row in chosen], strict=True)),
+        covariance_type=dict(zip(classes, [row["model"].replace("XXX", "VVV") for row in chosen], strict=True)),
+        random_state=0,
+    ).fit(x, y)
+    for c, mixture, row in zip(model.classes_, model.mixtures_, chosen, strict=True):
+        # mclust stops early, by up to a tenth of a nat here.
+        loglik = mixture.score(x[y == c]) * np.sum(y == c)
+        assert -1e-4 < loglik - float(row["loglik"]) < 0.1
+    assert model.score_samples(x).sum() >= float(chosen[0]["rows_loglik"]) - 1e-3
+    assert 1.0 - model.score(x, y) == pytest.approx(float(chosen[0]["error"]), abs=1e-12)
