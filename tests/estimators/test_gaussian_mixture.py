@@ -20,7 +20,9 @@ import jensen
 from jensen import GaussianMixture, JensenWarning
 from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
+from jensen.errors import InputError
 from jensen.fit.starts import START_KINDS
+from jensen.infer.projection import projection
 
 FAITHFUL = np.asarray(jensen.datasets.load("faithful").data)
 IRIS = np.asarray(jensen.datasets.load("iris").data)
@@ -43,8 +45,8 @@ def test_arguments_are_those_of_scikit_learn():
     ours = inspect.signature(GaussianMixture).parameters
     theirs = inspect.signature(sklearn.mixture.GaussianMixture).parameters
     own = [(p.name, p.kind) for p in ours.values()]
-    assert own[:-3] == [(p.name, p.kind) for p in theirs.values()]
-    assert own[-3:] == [(name, inspect.Parameter.KEYWORD_ONLY) for name in ("accelerate", "degenerate", "max_time")]
+    assert own[: len(theirs)] == [(p.name, p.kind) for p in theirs.values()]
+    assert {kind for _, kind in own[len(theirs) :]} == {inspect.Parameter.KEYWORD_ONLY}
     differing = {name for name in theirs if ours[name].default != theirs[name].default}
     assert differing == {"tol", "reg_covar", "max_iter", "n_init", "init_params"}
 
@@ -464,3 +466,19 @@ def test_scikit_learns_rule_sees_plain_steps_alone():
     model = GaussianMixture(4, random_state=0, n_init=1, tol=1e-5, max_iter=1000).fit(slow_data())
     assert model.n_iter_ > 30
     assert model.fit_result_.extrapolations == (0, 0)
+
+
+def test_components_are_merged_and_projected():
+    model = GaussianMixture(5, covariance_type="diag", random_state=0).fit(IRIS)
+    merged = model.combine(IRIS)
+    assert merged.n_clusters == 3 and set(merged.labels(2)) == {0, 1}
+    np.testing.assert_allclose(merged.responsibilities(1).sum(axis=1), 1.0)
+    view = model.projection(balance=1.0, n_directions=2)
+    assert view.transform(IRIS).shape == (150, 2)
+    fit = model.fit_result_
+    other = projection(fit.params["weights"], fit.params["means"], fit.covariance_matrices(), balance=1.0)
+    np.testing.assert_allclose(view.directions, other.directions[:, :2])
+    noisy = GaussianMixture(2, noise=True, random_state=0, n_init=1).fit(IRIS)
+    assert noisy.projection().transform(IRIS).shape[0] == 150
+    with pytest.raises(InputError, match="not merged beside noise"):
+        noisy.combine(IRIS)

@@ -16,6 +16,7 @@ from jensen.core.block import AnyArray, Array
 from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.errors import InputError
+from jensen.estimators.afterwards import AfterFit
 from jensen.estimators.exchange import exported
 from jensen.estimators.inputs import (
     as_numbers,
@@ -36,10 +37,6 @@ from jensen.fit.priors import ConjugatePrior
 from jensen.fit.result import MixtureFit
 from jensen.fit.soundness import Degenerate
 from jensen.fit.starts import START_KINDS, StartKind, UserStart
-from jensen.infer.analysis import Analysis
-from jensen.infer.diagnose import Diagnosis
-from jensen.infer.mixtures import mixture_analysis, mixture_diagnosis
-from jensen.infer.standard_errors import ConfidenceIntervals, StandardErrors
 from jensen.models.mixture import Assessment
 from jensen.numerics.streams import fresh_seed, stream
 from jensen.solve.variants import Accelerate
@@ -48,7 +45,7 @@ from jensen.solve.variants import Accelerate
 _HISTORY = 4
 
 
-class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
+class GaussianMixture(AfterFit, DensityMixin, BaseEstimator):  # type: ignore[misc]
     """Gaussian mixture fitted by EM; a drop-in for ``sklearn.mixture.GaussianMixture``.
 
     Arguments, attributes and methods are scikit-learn's; five defaults differ (`tol`, `reg_covar`, `max_iter`,
@@ -524,76 +521,6 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         """
         assessment = self._assess_kept(X, sample_weight)
         return criteria.icl(assessment.loglik, self._n_parameters(), assessment.weight, assessment.map_loglik)
-
-    # ------------------------------------------------------------------------------------------- how sure it is
-
-    def standard_errors(
-        self, X: Any, sample_weight: Any = None, kind: Literal["observed", "sandwich"] = "observed"
-    ) -> StandardErrors:
-        """Standard errors of weights, means and covariances, by the observed information of the rows of `X`.
-
-        They belong to the maximum of the plain likelihood next to the attributes, which ``params`` of the record holds:
-        the penalty of `reg_covar` and the stopping rule leave a fit a little beside it.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-            The rows of the fit, which the estimator does not keep.
-        sample_weight : array-like of shape (n,), default=None
-            Their weights.
-        kind : {"observed", "sandwich"}, default="observed"
-            ``sandwich`` holds for a wrong model too.
-
-        Returns
-        -------
-        StandardErrors
-            ``errors["weights"]``, ``errors["means"]`` and ``errors["covariances"]`` have the shapes of the attributes;
-            NaN where one is refused, and the record prints why.
-
-        Raises
-        ------
-        InputError
-            Beyond 2,000 free parameters, or if `X` does not fit the estimator.
-        """
-        return self._analysis(X, sample_weight).standard_errors(kind)
-
-    def confint(
-        self,
-        X: Any,
-        sample_weight: Any = None,
-        level: float = 0.95,
-        kind: Literal["observed", "sandwich"] = "observed",
-        scale: Literal["natural", "free"] = "natural",
-    ) -> ConfidenceIntervals:
-        """Wald confidence intervals of weights, means and covariances.
-
-        Parameters
-        ----------
-        X, sample_weight, kind
-            As in `standard_errors`.
-        level : float, default=0.95
-            Coverage, between 0 and 1.
-        scale : {"natural", "free"}, default="natural"
-            ``natural``: symmetric about the estimate, cut at its bounds. ``free``: on the logit of a weight and the
-            logarithm of a variance, which never reaches them.
-        """
-        return self._analysis(X, sample_weight).standard_errors(kind).confint(level, scale)
-
-    def diagnose(self, X: Any, sample_weight: Any = None) -> Diagnosis:
-        """How the fit ended, how sure it is, and what to do: short paragraphs.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-            The rows of the fit.
-        sample_weight : array-like of shape (n,), default=None
-            Their weights.
-        """
-        return mixture_diagnosis(self._analysis(X, sample_weight), getattr(self, "fit_result_", None))
-
-    def _analysis(self, X: Any, sample_weight: Any) -> Analysis:
-        rows = self._rows(X)
-        return mixture_analysis(self._fitted, rows, check_sample_weight(sample_weight, len(rows)))
 
     def sample(self, n_samples: int = 1) -> tuple[Array, AnyArray]:
         """Draw rows from the mixture, grouped by component.
