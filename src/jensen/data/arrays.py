@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 # About this many numbers go into a block: enough work for a thread, little enough for its cache.
 _BLOCK_NUMBERS = 1 << 17
+# Blocks that a thread takes at a time, where there are many: to hand over costs as much as a small block.
 _IN_A_ROW = 4
 _MIN_BLOCK_ROWS = 512
 

@@ -147,7 +147,7 @@ def em(
 
     account: Account | None = None
     if searched and not trace_bound:
-        land = ModelLandscape(checked, cut, variant, _draws(start, model, checked, starts[0], seed), seed, limits,
+        land = ModelLandscape(checked, cut, variant, _draws(start, model, checked, seed), seed, limits,
                               told if observers else None)  # fmt: skip
         found, account = search(land, Plan(deadline=limits.deadline), serially)
         starts = [found.params]
@@ -223,9 +223,7 @@ def _drawn(start: Callable[..., Any], n_init: Any, seed: int) -> list[Any]:
     return [start(stream(seed, "start", i)) for i in range(1 if n_init == "auto" else int(n_init))]
 
 
-def _draws(
-    start: Callable[..., Any], model: Any, checked: Checked, first: Parameters, seed: int
-) -> Callable[[int], Parameters]:
+def _draws(start: Callable[..., Any], model: Any, checked: Checked, seed: int) -> Callable[[int], Parameters]:
     """Start number i of a search, under the constraints of the model: what is held is as in the first."""
     constraints = getattr(model, "constraints", None)
 
@@ -234,8 +232,7 @@ def _draws(
         values = dict(drawn.values if isinstance(drawn, Parameters) else drawn)
         if constraints is None:
             return checked.start(values)
-        for name, mask in constraints.fixed.items():
-            values[name] = np.where(mask, first[name], values[name])
+        # Held entries are put in their places by the model.
         constrained: Parameters = model.parameters(**values)
         constrained.check()
         return constrained
