@@ -129,7 +129,8 @@ def run_small(repeats: int) -> dict[str, Any]:
     """Old Faithful, 272 x 2: nine K by four shapes, four starts each, the same stopping rule."""
     from jensen.data.arrays import ArraySource
     from jensen.datasets import load
-    from jensen.fit.mixture import MixtureSettings, fit_mixture
+    from jensen.fit.mixture import fit_mixture
+    from jensen.fit.settings import MixtureSettings
     from jensen.fit.summary import summarise
 
     warnings.simplefilter("ignore")

@@ -26,7 +26,8 @@ from benchmarks.data import Array, Parameters
 from benchmarks.optimum_problems import Problem
 from jensen.data.arrays import ArraySource
 from jensen.errors import NumericalFailure
-from jensen.fit.mixture import MixtureSettings, fit_mixture
+from jensen.fit.mixture import fit_mixture
+from jensen.fit.settings import MixtureSettings
 from jensen.fit.summary import DataSummary, summarise
 
 PATH = Path(__file__).with_name("optima.json")

@@ -10,7 +10,8 @@ from jensen import datasets
 from jensen.cli import main
 from jensen.data.arrays import ArraySource
 from jensen.errors import JensenError
-from jensen.fit.mixture import MixtureSettings, fit_mixture
+from jensen.fit.mixture import fit_mixture
+from jensen.fit.settings import MixtureSettings
 from jensen.store import read_model
 
 PROMISED = {

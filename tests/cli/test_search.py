@@ -4,7 +4,8 @@ import pytest
 
 from jensen import datasets
 from jensen.data.arrays import ArraySource
-from jensen.fit.mixture import MixtureSettings, fit_mixture
+from jensen.fit.mixture import fit_mixture
+from jensen.fit.settings import MixtureSettings
 
 
 def fit(n_components, **settings):

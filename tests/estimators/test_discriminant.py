@@ -338,6 +338,6 @@ def test_refused_folds():
 
 def test_warnings_name_the_class():
     x, y = np.vstack([IRIS, [[9.0, 9, 9, 9]]]), np.append(SPECIES, "new")
-    with pytest.warns(JensenWarning, match="Class new: 1 row determine"):
+    with pytest.warns(JensenWarning, match="Class new: its rows do not vary in columns 0, 1, 2, 3"):
         model = MixtureDiscriminantAnalysis(n_components=1).fit(x, y)
     assert model.predict(x[-1:])[0] == "new"

@@ -10,7 +10,7 @@ from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.errors import InputError
 from jensen.fit.grid import select_mixture
-from jensen.fit.mixture import MixtureSettings
+from jensen.fit.settings import MixtureSettings
 
 
 def rows(seed=0):

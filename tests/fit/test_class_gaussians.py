@@ -202,10 +202,26 @@ def test_units_of_columns_change_nothing():
 
 
 def test_distant_classes_do_not_raise_the_ridge():
-    near, far = IRIS.copy(), IRIS + 1e4 * SPECIES[:, None]
-    near_ridge, far_ridge = (class_rows(x, SPECIES).ridge("auto")[0] for x in (near, far))
-    np.testing.assert_allclose(far_ridge, near_ridge * 1.0, rtol=2.0)
-    assert (far_ridge < 1e-6 * IRIS.var(axis=0)).all()
+    labels = np.where(np.arange(150) % 5 == 0, SPECIES, -1)
+    near, far = (class_rows(x, labels).ridge("auto")[0] for x in (IRIS, IRIS + 1e4 * SPECIES[:, None]))
+    np.testing.assert_allclose(far, near, rtol=1e-6)
+    assert (far > 0).all() and (far < 1e-6 * IRIS.var(axis=0)).all()
+
+
+def test_where_all_rows_are_labelled_there_is_no_ridge():
+    with_it, without = fits(IRIS, SPECIES, reg_covar="auto"), fits(IRIS, SPECIES, reg_covar=0.0)
+    assert [fit.objective for fit in with_it] == [fit.objective for fit in without] == [fit.loglik for fit in without]
+
+
+def test_a_class_that_is_thin_but_has_its_rows_is_sound():
+    # Rounding apart, any direction that the rows of a class fill is its own affair.
+    x = IRIS.copy()
+    x[SPECIES == 1, 3] = x[SPECIES == 1, 2] + 1e-4 * x[SPECIES == 1, 1]
+    (fit,) = fits(x, SPECIES, ["VVV"], reg_covar="auto")
+    assert fit.is_sound
+    x[SPECIES == 1, 3] = x[SPECIES == 1, 2]
+    (fit,) = fits(x, SPECIES, ["VVV"], reg_covar="auto")
+    assert fit.reason == "the rows of class b vary in 3 of 4 directions only"
 
 
 def test_held_shares_are_no_free_parameters():
@@ -267,7 +283,8 @@ def test_when_none_is_left_the_reasons_are_told():
     x, labels = few(2)
     with pytest.raises(InputError, match=r"no covariance shape can be estimated\. full: .*class b.*simpler"):
         chosen_shape(fits(x, labels, ["VVV"]), "bic")
-    # A ridge that is asked for is no fault, but turns nothing determined.
+    # A class is not degenerate for being as smooth as it was asked to be.
+    assert chosen_shape(fits(x, labels, ["VVV"], reg_covar=0.1), "bic").covariance_type == "full"
     assert chosen_shape(fits(x, labels, ["VVV", "EII"]), "bic").covariance_type == "EII"
 
 

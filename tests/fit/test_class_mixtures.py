@@ -122,7 +122,7 @@ def test_a_class_of_one_row_has_the_covariance_of_all():
     found = fitted(x, labels, (1, 2), tuple(SHAPES))
     np.testing.assert_allclose(found.mixtures[1].params["means"][0], x[-1])
     (told,) = found.warnings
-    assert told.startswith("class b: 1 row determine") and "kind='edda'" in told
+    assert told.startswith("class b: its rows do not vary in columns 0, 1, 2: it takes the covariance within all")
     assert (found.log_joint(x).argmax(axis=1) == labels).all()
 
 
@@ -139,7 +139,10 @@ def test_a_column_that_does_not_vary_within_a_class():
     x[SPECIES == 1, 2] = 4.0
     found = fitted(np.column_stack([x, np.full(150, 7.0)]), SPECIES)
     (told,) = found.warnings
-    assert told.startswith("class b: column 2 does not vary, and any other value is held to be impossible")
+    assert told.startswith("class b: its rows do not vary in column 2: it takes the covariance within all classes")
+    assert found.n_components[1] == 1
+    with pytest.raises(InputError, match="class b has 50 rows.*its rows do not vary in column 2"):
+        fitted(x, SPECIES, (2, 3))
 
 
 def test_shares_that_are_given():

@@ -9,7 +9,8 @@ import pytest
 PROGRAM = """
 import numpy as np
 from jensen.data.arrays import ArraySource
-from jensen.fit.mixture import MixtureSettings, fit_mixture
+from jensen.fit.mixture import fit_mixture
+from jensen.fit.settings import MixtureSettings
 
 def fit(x):
     return fit_mixture(ArraySource(x), MixtureSettings(16, max_iter=2, seed=0))

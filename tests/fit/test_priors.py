@@ -8,7 +8,8 @@ from scipy.stats import invwishart, multivariate_normal
 from jensen import ConjugatePrior, GaussianMixture, datasets
 from jensen.data.arrays import ArraySource
 from jensen.errors import InputError
-from jensen.fit.mixture import MixtureSettings, mixture_of
+from jensen.fit.mixture import mixture_of
+from jensen.fit.settings import MixtureSettings
 from jensen.fit.summary import summarise
 
 X = datasets.load("iris").data

@@ -8,8 +8,9 @@ from jensen import datasets
 from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.errors import NumericalFailure
-from jensen.fit.mixture import MixtureSettings, fit_mixture
+from jensen.fit.mixture import fit_mixture
 from jensen.fit.restarts import run_starts
+from jensen.fit.settings import MixtureSettings
 from jensen.fit.starts import START_KINDS
 from jensen.solve.loop import Limits
 from jensen.solve.stopping import AitkenRule

@@ -12,8 +12,9 @@ from jensen.data.arrays import ArraySource
 from jensen.errors import InputError
 from jensen.families.shapes import SHAPES, contains
 from jensen.fit.grid import MIN_CONFIRMED, select_mixture
-from jensen.fit.mixture import MixtureSettings, fit_mixture
+from jensen.fit.mixture import fit_mixture
 from jensen.fit.result import full_covariances
+from jensen.fit.settings import MixtureSettings
 
 FOUR = ("full", "tied", "diag", "spherical")
 

@@ -14,7 +14,8 @@ from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.errors import NumericalFailure
 from jensen.families.shapes import SHAPES
-from jensen.fit.mixture import MixtureSettings, mixture_of
+from jensen.fit.mixture import mixture_of
+from jensen.fit.settings import MixtureSettings
 from jensen.fit.starts import from_given
 from jensen.fit.summary import summarise
 from jensen.infer import splits

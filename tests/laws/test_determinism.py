@@ -5,7 +5,8 @@ import pytest
 from mixtures import SHAPES, START_KINDS, fixed_em, mixture, start_from, table
 
 from jensen.data.arrays import ArraySource
-from jensen.fit.mixture import MixtureSettings, fit_mixture
+from jensen.fit.mixture import fit_mixture
+from jensen.fit.settings import MixtureSettings
 
 X = table(0, 3000, 3, 4)
 WEIGHT = np.random.default_rng(0).random(3000)

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from mixtures import SHAPES, fit, table
 
 from jensen.data.arrays import ArraySource
-from jensen.fit.mixture import MixtureSettings, fit_mixture
+from jensen.fit.mixture import fit_mixture
+from jensen.fit.settings import MixtureSettings
 
 shapes = st.sampled_from(SHAPES)
 seeds = st.integers(0, 2**16)

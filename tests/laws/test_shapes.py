@@ -10,8 +10,9 @@ from jensen import ConjugatePrior
 from jensen.data.arrays import ArraySource
 from jensen.families.shapes import SHAPES
 from jensen.families.shapes.ratio import WITH_RATIO
-from jensen.fit.mixture import MixtureSettings, mixture_of
+from jensen.fit.mixture import mixture_of
 from jensen.fit.result import full_covariances
+from jensen.fit.settings import MixtureSettings
 from jensen.fit.summary import summarise
 
 NAMES = list(SHAPES)

@@ -17,7 +17,8 @@ from jensen.data.arrays import ArraySource
 from jensen.errors import InputError, ModelFileError
 from jensen.families.noise import Box
 from jensen.fit.fitted import FittedMixture
-from jensen.fit.mixture import MixtureSettings, fit_mixture
+from jensen.fit.mixture import fit_mixture
+from jensen.fit.settings import MixtureSettings
 from jensen.store import SCHEMA, ModelRecord, fit_info, read_model, write_model
 from jensen.store.files import MAX_HEADER
 

@@ -151,7 +151,8 @@ def _fit(table: Any, counts: tuple[int, ...], shapes: Any, options: dict[str, An
     from jensen.data.arrays import ArraySource
     from jensen.errors import InputError
     from jensen.fit.grid import select_mixture
-    from jensen.fit.mixture import MixtureSettings, fit_mixture
+    from jensen.fit.mixture import fit_mixture
+    from jensen.fit.settings import MixtureSettings
 
     source = ArraySource(table.data, table.weights)
     rows = counted(source.n_counting, "row") + ("" if table.weights is None else " of positive weight")

@@ -82,8 +82,8 @@ def command(
     from jensen.data.files import read_table
     from jensen.errors import InputError
     from jensen.fit.grid import select_mixture
-    from jensen.fit.mixture import MixtureSettings
     from jensen.fit.priors import ConjugatePrior
+    from jensen.fit.settings import MixtureSettings
     from jensen.report.progress import Progress
     from jensen.store import ModelRecord, fit_info, write_model
 

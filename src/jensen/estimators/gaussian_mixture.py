@@ -32,9 +32,10 @@ from jensen.estimators.telling import ProgressPrinter, warn_of
 from jensen.families.shapes.table import ALIASES, LETTERS, SHAPES, covariance_shape
 from jensen.families.whitening import whiten
 from jensen.fit.fitted import FittedMixture
-from jensen.fit.mixture import MixtureSettings, fit_mixture
+from jensen.fit.mixture import fit_mixture
 from jensen.fit.priors import ConjugatePrior
 from jensen.fit.result import MixtureFit
+from jensen.fit.settings import MixtureSettings
 from jensen.fit.soundness import Degenerate
 from jensen.fit.starts import START_KINDS, StartKind, UserStart
 from jensen.models.mixture import Assessment

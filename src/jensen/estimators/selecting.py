@@ -17,10 +17,10 @@ from jensen.estimators.gaussian_mixture import GaussianMixture
 from jensen.estimators.inputs import check_sample_weight, seed_of
 from jensen.families.shapes.table import SHAPES, covariance_shape
 from jensen.fit.grid import select_mixture
-from jensen.fit.mixture import MixtureSettings
 from jensen.fit.priors import ConjugatePrior
 from jensen.fit.selection import CRITERIA, Cell, Criterion
 from jensen.fit.selection import Selection as Found
+from jensen.fit.settings import MixtureSettings
 from jensen.fit.soundness import Degenerate
 from jensen.fit.starts import StartKind
 from jensen.solve.variants import Accelerate

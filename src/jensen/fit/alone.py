@@ -20,9 +20,10 @@ from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.errors import InputError, NumericalFailure
 from jensen.families.shapes.table import covariance_shape
-from jensen.fit.mixture import MixtureSettings, fit_mixture
+from jensen.fit.mixture import fit_mixture
 from jensen.fit.result import MixtureFit
 from jensen.fit.selection import Cell, Criterion, Selection, SelectionObserver, Task, rank
+from jensen.fit.settings import MixtureSettings
 from jensen.fit.summary import summarise
 from jensen.numerics.streams import fresh_seed
 

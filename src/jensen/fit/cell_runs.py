@@ -20,10 +20,11 @@ from jensen.fit.cell_state import CellState, End, explained, reshaped
 from jensen.fit.climbing import heading
 from jensen.fit.hierarchy import hierarchy
 from jensen.fit.landscape import Verdict
-from jensen.fit.mixture import DEFAULT_MAX_ITER, MixtureSettings, acceleration_of, rule_of
+from jensen.fit.mixture import DEFAULT_MAX_ITER, acceleration_of, rule_of
 from jensen.fit.mixture_search import KINDS
 from jensen.fit.restarts import with_memory
 from jensen.fit.selection import SelectionObserver, Task
+from jensen.fit.settings import MixtureSettings
 from jensen.fit.soundness import verdict
 from jensen.fit.splits import duplicated, split_starts
 from jensen.fit.starts import StartKind, draw_start, from_labels

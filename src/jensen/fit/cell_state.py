@@ -14,8 +14,8 @@ from jensen.core.status import Status
 from jensen.families.shapes.table import SHAPES, CovarianceShape
 from jensen.families.whitening import as_full, in_layout
 from jensen.fit.landscape import Verdict
-from jensen.fit.mixture import MixtureSettings
 from jensen.fit.selection import Cell
+from jensen.fit.settings import MixtureSettings
 from jensen.models.mixture import Mixture
 
 # A cell lies below another if it does by more than this share of the objective, and more than this.

@@ -7,7 +7,7 @@ Those thinner than the rounding of the data are set aside here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -17,16 +17,14 @@ from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.errors import InputError
 from jensen.families.gaussian import Gaussian
-from jensen.families.shapes.table import covariance_shape
 from jensen.families.whitening import floor_ratios
-from jensen.fit.class_gaussians import ClassCriterion, best_shape, fit_shapes, told_of
+from jensen.fit.class_gaussians import ClassCriterion, ShapeFit, best_shape, fit_shapes, told_of
 from jensen.fit.class_rows import ClassRows, flat_directions, labels_beside
 from jensen.fit.discriminant import DiscriminantFit, record_of, single_gaussian
 from jensen.fit.fitted import FittedMixture
 from jensen.fit.grid import select_mixture
-from jensen.fit.mixture import MixtureSettings
 from jensen.fit.result import MixtureFit
-from jensen.fit.selection import Selection
+from jensen.fit.settings import MixtureSettings
 from jensen.fit.summary import summarise
 from jensen.models.posterior import LABELS
 from jensen.numerics.logspace import log_of_shares
@@ -35,7 +33,7 @@ from jensen.numerics.logspace import log_of_shares
 _SAME = 1e-9
 # Shapes of one covariance for all classes.
 _COMMON = ("EII", "EEI", "tied")
-_FLAT = "a component is thinner than the rounding of the data"
+_FLAT = "a component is thinner than the rounding of the data: allow fewer components, or raise reg_covar"
 
 
 def fit_class_mixtures(
@@ -72,9 +70,13 @@ def fit_class_mixtures(
     InputError
         If a class has no sound mixture; the message names it and gives the reasons.
     """
-    ridge, floor = rows.ridge(reg_covar)
-    settings = MixtureSettings(1, reg_covar=ridge, n_init=n_init, seed=seed)
-    asked = _Asked(settings, criterion, floor, rounding_variances(rows.data.rows), feature_names)
+    asked = _Asked(
+        MixtureSettings(1, reg_covar=reg_covar, n_init=n_init, seed=seed),
+        criterion,
+        *rows.ridge(reg_covar),
+        rounding_variances(rows.data.rows),
+        feature_names,
+    )
     found = [_fit_class(rows, c, n_components[c], shapes[c], asked) for c in range(rows.n_classes)]
     class_weight = rows.moments("spherical").counts
     shares = class_weight / class_weight.sum() if priors is None else priors
@@ -104,6 +106,7 @@ class _Asked:
 
     settings: MixtureSettings
     criterion: ClassCriterion
+    ridge: Array
     floor: Array
     grain: Array
     feature_names: tuple[str, ...] | None
@@ -111,103 +114,121 @@ class _Asked:
 
 @dataclass(frozen=True, eq=False)
 class _ClassMixture:
-    """The mixture of one class."""
+    """A mixture for one class, and its criterion on the rows of the class."""
 
     mixture: FittedMixture
     loglik: float
     n_free: int
-    status: Status
-    cells: list[dict[str, Any]]
+    value: float
+    status: Status = Status.CONVERGED
     told: tuple[str, ...] = ()
+    cells: list[dict[str, Any]] = field(default_factory=list)
 
 
 def _fit_class(
     rows: ClassRows, c: int, n_components: Sequence[int], shapes: Sequence[str], asked: _Asked
 ) -> _ClassMixture:
-    """The best mixture of the rows of class c."""
+    """The best mixture of the rows of class c: one Gaussian, in closed form, or several by EM."""
     of_class = rows.source.arrays[LABELS] == c
     weight = None if rows.source.row_weight is None else rows.source.row_weight[of_class]
     source = labels_beside(rows.source.x[of_class], np.zeros(int(of_class.sum()), dtype=np.intp), weight)
-    reasons = list[str]()
-    # On fewer rows no mixture is sound; one Gaussian may be.
-    if source.weight >= rows.n_features + 1:
-        try:
-            selection = select_mixture(
-                source, n_components, shapes, asked.settings, criterion=asked.criterion,
-                feature_names=asked.feature_names,
-            )  # fmt: skip
-        except InputError as error:
-            reasons.append(str(error))
-        else:
-            if selection.status is Status.INTERRUPTED:
-                raise KeyboardInterrupt("the fit was interrupted")
-            if selection.best.is_sound:
-                return _settled(rows, c, source, selection, asked)
-            reasons.extend(selection.best.faults)
-    else:
-        reasons.append(f"a mixture takes d + 1 = {rows.n_features + 1} rows")
+    alone = ClassRows(source, (rows.names[c],), summarise(source))
+    still = [j for j in range(rows.n_features) if rows.data.informative[j] and not alone.data.informative[j]]
+    found, cells, reasons = list[_ClassMixture](), list[dict[str, Any]](), list[str]()
     if 1 in n_components:
-        alone = ClassRows(source, (rows.names[c],), summarise(source))
-        ridge = np.broadcast_to(np.asarray(asked.settings.reg_covar, dtype=np.float64), (rows.n_features,))
-        fits = fit_shapes(alone, shapes, ridge, asked.floor)
+        fits = fit_shapes(alone, shapes, asked.ridge, asked.floor)
+        cells += [{"n_components": 1, **record_of(fit)} for fit in fits]
+        reasons.append(told_of(fits))
         best = best_shape(fits, asked.criterion)
-        if best is not None and best.params is not None:
-            layout = Gaussian(1, rows.n_features, best.covariance_type).layout
-            mixture = single_gaussian(layout, best.params["means"], best.params["covariances"], asked.feature_names)
-            cells = [{"class": rows.names[c], "n_components": 1, **record_of(fit)} for fit in fits]
-            return _ClassMixture(mixture, best.loglik, best.n_free, Status.CONVERGED, cells)
-        shared = _shared(rows, c, source, asked)
-        if shared is not None:
-            return shared
-        reasons = [told_of(fits)]
-    raise InputError(
-        f"class {rows.names[c]} has {_counted(source.n_rows)}, from which no mixture of "
-        f"{', '.join(map(str, n_components))} component{'s' * (list(n_components) != [1])} can be estimated: "
-        f"{'; '.join(dict.fromkeys(reasons))}. Allow 1 component or simpler shapes, leave the class out, or take "
-        "kind='edda', whose classes share what the covariance shape makes common"
-    )
+        if best is not None:
+            found.append(_gaussian(best, 0, asked))
+        if still:
+            found += _shared(rows, c, source, still, asked)
+    several = [k for k in n_components if k > 1]
+    if several and still:
+        reasons.append(_unvaried(still))
+    elif several and source.weight < rows.n_features + 1:
+        reasons.append(f"several components take d + 1 = {rows.n_features + 1} rows at least")
+    elif several:
+        mixtures, tried = _several(source, several, shapes, asked)
+        found += mixtures
+        cells += tried
+        reasons += [] if mixtures else ["no sound mixture was found"]
+    if not found:
+        raise InputError(
+            f"class {rows.names[c]} has {_counted(source.n_rows)}, from which no mixture of "
+            f"{', '.join(map(str, n_components))} component{'s' * (list(n_components) != [1])} can be estimated: "
+            f"{'; '.join(reasons)}. Allow 1 component or simpler shapes, leave the class out, or take kind='edda', "
+            "whose classes share what the covariance shape makes common"
+        )
+    # One that is flat comes last.
+    best_found = min(found, key=lambda one: (_FLAT in one.told, one.value))
+    return replace(best_found, cells=[{"class": rows.names[c], **cell} for cell in cells])
 
 
-def _shared(rows: ClassRows, c: int, source: ArraySource, asked: _Asked) -> _ClassMixture | None:
-    """One Gaussian about the mean of class c with the covariance within all classes; None if that is singular too."""
-    ridge = np.broadcast_to(np.asarray(asked.settings.reg_covar, dtype=np.float64), (rows.n_features,))
-    best = best_shape(fit_shapes(rows, _COMMON, ridge, asked.floor), asked.criterion)
-    if best is None or best.params is None:
-        return None
-    layout, covariances = Gaussian(1, rows.n_features, best.covariance_type).layout, best.params["covariances"]
+def _gaussian(fit: ShapeFit, c: int, asked: _Asked) -> _ClassMixture:
+    """The Gaussian of class c as a mixture."""
+    assert fit.params is not None
+    means, covariances = fit.params["means"][c : c + 1], fit.params["covariances"]
+    layout = Gaussian(1, means.shape[1], fit.covariance_type).layout
     own = covariances if layout == "tied" else covariances[c : c + 1]
-    mixture = single_gaussian(layout, best.params["means"][c : c + 1], own, asked.feature_names)
+    mixture = single_gaussian(layout, means, own, asked.feature_names)
+    return _ClassMixture(mixture, fit.loglik, fit.n_free, fit.value(asked.criterion))
+
+
+def _shared(rows: ClassRows, c: int, source: ArraySource, still: list[int], asked: _Asked) -> list[_ClassMixture]:
+    """One Gaussian about the mean of class c with the covariance within all classes; none if that is singular too."""
+    best = best_shape(fit_shapes(rows, _COMMON, asked.ridge, asked.floor), asked.criterion)
+    if best is None:
+        return []
     told = (
-        f"{_counted(source.n_rows)} determine no covariance; the class has the one within all classes, "
-        f"{best.covariance_type}. Take kind='edda', or leave the class out"
+        f"{_unvaried(still)}: it takes the covariance within all classes, {best.covariance_type}. Drop what does not "
+        "vary, or take kind='edda'"
     )
-    loglik = mixture.assess(source.x, source.row_weight).loglik
-    n_free = rows.n_features + covariance_shape(best.covariance_type).n_parameters(rows.n_features, 1)
-    cell = {"class": rows.names[c], "n_components": 1, **record_of(best), "sound": False, "reason": told}
-    return _ClassMixture(mixture, loglik, n_free, Status.CONVERGED, [cell], (told,))
+    mixture = _gaussian(best, c, asked).mixture
+    # What is borrowed costs the class nothing.
+    own = ShapeFit(
+        best.covariance_type,
+        source.weight,
+        mixture.params,
+        loglik=mixture.assess(source.x, source.row_weight).loglik,
+        n_free=rows.n_features,
+    )
+    return [_ClassMixture(mixture, own.loglik, own.n_free, own.value(asked.criterion), told=(told,))]
 
 
-def _settled(rows: ClassRows, c: int, source: ArraySource, selection: Selection, asked: _Asked) -> _ClassMixture:
-    """The best of a selection that is not thinner than the data can tell; if all are, the best, with a word of it."""
-    cells = [{"class": rows.names[c], **cell} for cell in selection.table()]
-    best: MixtureFit = selection.best
-    told: tuple[str, ...] = (f"{_FLAT}: allow fewer components, or raise reg_covar",)
+def _several(
+    source: ArraySource, n_components: Sequence[int], shapes: Sequence[str], asked: _Asked
+) -> tuple[list[_ClassMixture], list[dict[str, Any]]]:
+    """The best mixture of several components that is not thinner than the data can tell, and what was tried.
+
+    If all are, it is the best of them, with a word of it.
+    """
+    try:
+        selection = select_mixture(
+            source, n_components, shapes, asked.settings, criterion=asked.criterion, feature_names=asked.feature_names
+        )
+    except InputError:
+        return [], []
+    if selection.status is Status.INTERRUPTED:
+        raise KeyboardInterrupt("the fit was interrupted")
+    cells: list[dict[str, Any]] = [dict(cell) for cell in selection.table()]
     entry = dict(zip(map(id, selection.cells), cells, strict=True))
+    chosen: MixtureFit | None = None
+    flat: tuple[str, ...] = ()
     for cell in selection.ranked():
         assert cell.fit is not None
         if not _is_flat(cell.fit, source, asked.grain):
-            best, told = cell.fit, ()
+            chosen = cell.fit
             break
         entry[id(cell)].update(sound=False, reason=_FLAT)
-    still = [str(j) for j in best.constant_columns if rows.data.informative[j]]
-    if still:
-        what = f"columns {', '.join(still)} do" if len(still) > 1 else f"column {still[0]} does"
-        told += (f"{what} not vary, and any other value is held to be impossible: drop it, or raise reg_covar",)
-    mixture = best.fitted
-    if best.n_components == 1:
-        means, covariances = best.params["means"], best.params["covariances"]
-        mixture = single_gaussian(best.family.layout, means, covariances, asked.feature_names)
-    return _ClassMixture(mixture, best.loglik, best.n_free, best.status, cells, (*told, *best.warnings))
+    if chosen is None:
+        if not selection.best.is_sound:
+            return [], cells
+        chosen, flat = selection.best, (_FLAT,)
+    value = float(getattr(chosen, asked.criterion))
+    told = (*flat, *chosen.warnings)
+    return [_ClassMixture(chosen.fitted, chosen.loglik, chosen.n_free, value, chosen.status, told)], cells
 
 
 def _is_flat(fit: MixtureFit, source: ArraySource, grain: Array) -> bool:
@@ -216,8 +237,6 @@ def _is_flat(fit: MixtureFit, source: ArraySource, grain: Array) -> bool:
     A search finds components on rows that are alike by the rounding of a column, of which BIC thinks much. They are
     thinner in some direction than rounding itself, or a shape has widened what its own rows do not fill.
     """
-    if fit.n_components == 1:
-        return False
     ratios = floor_ratios(fit.family.layout, fit.params["covariances"], grain, grain > 0)
     if ratios is not None and (ratios < 1.0).any():
         return True
@@ -243,3 +262,7 @@ def rounding_variances(rows: Array) -> Array:
 
 def _counted(n_rows: int) -> str:
     return f"{n_rows} row{'s' * (n_rows != 1)}"
+
+
+def _unvaried(columns: list[int]) -> str:
+    return f"its rows do not vary in column{'s' * (len(columns) > 1)} {', '.join(map(str, columns))}"

@@ -33,15 +33,11 @@ from jensen.fit.cell_runs import CellRuns, Stopped
 from jensen.fit.cell_state import CellState, End, explained, largest_contained, levels_of
 from jensen.fit.collinear import collinear_columns
 from jensen.fit.holdout import classification_entropy, folds_of, held_out
-from jensen.fit.mixture import (
-    MixtureSettings,
-    as_fit,
-    fit_mixture,
-    mixture_of,
-)
+from jensen.fit.mixture import as_fit, fit_mixture, mixture_of
 from jensen.fit.mixture_search import search_rows
 from jensen.fit.result import MixtureFit
 from jensen.fit.selection import Cell, Criterion, Round, Selection, SelectionObserver, Task, rank
+from jensen.fit.settings import MixtureSettings
 from jensen.fit.summary import summarise
 from jensen.numerics.streams import fresh_seed
 

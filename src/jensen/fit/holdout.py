@@ -8,7 +8,8 @@ from jensen.core.block import AnyArray, Array
 from jensen.core.parameters import Parameters
 from jensen.data.arrays import ArraySource
 from jensen.families.gaussian import Gaussian
-from jensen.fit.mixture import DEFAULT_MAX_ITER, MixtureSettings, acceleration_of, rule_of
+from jensen.fit.mixture import DEFAULT_MAX_ITER, acceleration_of, rule_of
+from jensen.fit.settings import MixtureSettings
 from jensen.models.mixture import Mixture
 from jensen.numerics.order import row_keys
 from jensen.solve.loop import Limits, run

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from jensen.core.block import AnyArray, Array
+from jensen.core.block import Array
 from jensen.core.contracts import Run, StoppingRule
 from jensen.core.parameters import Parameters
 from jensen.data.arrays import ArraySource
@@ -19,17 +19,18 @@ from jensen.families.gaussian import Gaussian
 from jensen.families.shapes.ratio import WITH_RATIO
 from jensen.families.shapes.table import covariance_shape
 from jensen.fit.account import Account, StartRecord
+from jensen.fit.coinciding import coinciding_components
 from jensen.fit.mixture_search import KINDS, search_mixture
 from jensen.fit.noise import NoiseOutliers, box_around
 from jensen.fit.outliers import NoOutliers, Outliers
-from jensen.fit.priors import ConjugatePrior
 from jensen.fit.restarts import EndObserver, StartObserver, run_starts, with_memory
-from jensen.fit.result import MixtureFit, full_covariances
-from jensen.fit.soundness import Degenerate, verdict
-from jensen.fit.starts import START_KINDS, StartKind, UserStart, draw_start, from_given
+from jensen.fit.result import MixtureFit
+from jensen.fit.settings import MixtureSettings
+from jensen.fit.soundness import verdict
+from jensen.fit.starts import draw_start, from_given
 from jensen.fit.summary import DataSummary, summarise
 from jensen.fit.trimming import TrimmedOutliers
-from jensen.kernels.portable import Layout
+from jensen.fit.user_starts import with_user_start
 from jensen.models.mixture import Mixture
 from jensen.numerics.streams import fresh_seed, stream
 from jensen.solve.loop import Limits, run
@@ -37,82 +38,6 @@ from jensen.solve.stopping import AitkenRule, MeanChangeRule
 from jensen.solve.variants import Accelerate, Plain
 
 DEFAULT_MAX_ITER = 10_000
-# Components closer than this, in their own standard deviations and relative spread, are one and the same.
-_COINCIDENT = 1e-3
-
-
-@dataclass(frozen=True, eq=False)
-class MixtureSettings:
-    """How a mixture is to be fitted. The public edge has checked every value.
-
-    Attributes
-    ----------
-    n_components : int
-        K, at least 1.
-    covariance_type : str, default="full"
-        Shape of the covariances: ``full, tied, diag, spherical`` or one of mclust's fourteen names.
-    reg_covar : "auto" or float or ndarray of shape (d,), default="auto"
-        R of the ridge: 1e-6 times the columns' robust variances, a number times the identity, or its diagonal.
-    tol : "auto" or float, default="auto"
-        The rule on the gain still to come, or scikit-learn's on the change per row.
-    max_iter : "auto" or int, default="auto"
-        M-steps at most; 10,000.
-    accelerate : {"auto", "off", "squarem", "anderson", "quasi-newton"}, default="auto"
-        Extrapolation of EM's steps. ``auto`` sets in where EM is slow, and never under scikit-learn's rule: that one
-        takes every step for one of EM's.
-    n_init : "auto" or int, default=1
-        Number of starts; ``auto`` searches, see `jensen.fit.search`.
-    init : str or ndarray or callable, default="auto"
-        A kind of start; labels (n,), responsibilities (n, K), or a function (X, K, rng) that returns either. ``auto``:
-        all kinds in turn in a search, ``kmeans`` otherwise.
-    weights, means, covariances : ndarray or None
-        Parameters that replace the start's. If all three are given, nothing is drawn.
-    warm_start : Parameters or None
-        Parameters to go on from; nothing is drawn.
-    besides : tuple of (str, Parameters)
-        Starts that a search takes before those that it draws, with their kinds.
-    history : tuple of float, default=()
-        Last objectives of the fit that `warm_start` ended, for the rule on the gain still to come.
-    seed : int or None
-        Seed of all random streams; None takes a fresh one.
-    max_time : float, default=inf
-        Seconds after which no further pass is begun.
-    degenerate : {"avoid", "allow"}, default="avoid"
-        Whether sound optima come before degenerate and narrow ones, or the objective alone decides.
-    equal_weights : bool, default=False
-        Whether every weight is 1/K.
-    prior : ConjugatePrior or None
-        Of means and covariances; the objective includes it.
-    eigenvalue_ratio : float, default=inf
-        Largest over smallest eigenvalue of all covariances, at most; at least 1.
-    noise : bool or float, default=False
-        Whether a component of noise takes what belongs to no Gaussian; a number is the volume it spreads over.
-    trim : float, default=0.0
-        Share of the rows that is left out, those of lowest density; below 1.
-    """
-
-    n_components: int
-    covariance_type: str = "full"
-    reg_covar: Literal["auto"] | float | Array = "auto"
-    tol: Literal["auto"] | float = "auto"
-    max_iter: Literal["auto"] | int = "auto"
-    accelerate: Accelerate = "auto"
-    n_init: Literal["auto"] | int = 1
-    init: Literal["auto"] | StartKind | AnyArray | UserStart = "auto"
-    weights: Array | None = None
-    means: Array | None = None
-    covariances: Array | None = None
-    warm_start: Parameters | None = None
-    besides: tuple[tuple[str, Parameters], ...] = ()
-    history: tuple[float, ...] = ()
-    seed: int | None = None
-    max_time: float = np.inf
-    degenerate: Degenerate = "avoid"
-    equal_weights: bool = False
-    prior: ConjugatePrior | None = None
-    eigenvalue_ratio: float = np.inf
-    noise: bool | float = False
-    trim: float = 0.0
 
 
 def fit_mixture(
@@ -388,80 +313,3 @@ def _starts(
     several = isinstance(init, str) or callable(init)
     n_init = settings.n_init if several and not isinstance(settings.n_init, str) else 1
     return [(kind, lambda index=index: make(index)) for index in range(n_init)]  # type: ignore[misc]
-
-
-def with_user_start(source: ArraySource, start: Any, n_components: int, outliers: bool = False) -> ArraySource:
-    """The source with a user's labels or responsibilities beside its rows, checked.
-
-    Parameters
-    ----------
-    source : ArraySource
-        n rows.
-    start : array-like
-        Labels (n,), integers from 0 to K - 1, or responsibilities (n, K), at least 0, with rows that sum to 1.
-    n_components : int
-        K.
-    outliers : bool, default=False
-        Whether rows may have the label -1, which is no component.
-
-    Raises
-    ------
-    InputError
-        If the shape or a value is another one.
-    """
-    array, n = np.asarray(start), source.n_rows
-    if array.shape == (n,) and (n_components > 1 or array.dtype.kind in "iub"):
-        if array.dtype.kind not in "iub":
-            if not (array.dtype.kind == "f" and (array == np.floor(array)).all()):
-                raise InputError(f"init_params as labels must be integers, got dtype {array.dtype}")
-        labels = array.astype(np.intp)
-        least = -1 if outliers else 0
-        if labels.min() < least or labels.max() >= n_components:
-            raise InputError(
-                f"init_params as labels must lie between {least} and n_components - 1 = {n_components - 1}, "
-                f"got values from {labels.min()} to {labels.max()}"
-            )
-        return source.with_arrays(labels=labels)
-    if array.shape != (n, n_components):
-        raise InputError(
-            f"init_params as an array must be labels of shape ({n},) or responsibilities of shape "
-            f"({n}, {n_components}), got shape {array.shape}"
-        )
-    responsibilities = array.astype(np.float64)
-    if not (np.isfinite(responsibilities).all() and (responsibilities >= 0).all()):
-        raise InputError("init_params as responsibilities must be finite and at least 0")
-    if not np.allclose(responsibilities.sum(axis=1), 1.0, atol=1e-6):
-        raise InputError("init_params as responsibilities must sum to 1 in every row; divide each row by its sum")
-    return source.with_arrays(responsibilities=responsibilities)
-
-
-def coinciding_components(layout: Layout, params: Parameters) -> tuple[tuple[int, ...], ...]:
-    """Groups of components with the same mean and covariance, to one thousandth of their own spread."""
-    means = params["means"]
-    # Means that differ settle most cases, before any covariance is looked at.
-    nearest = np.sort(means[:, 0])
-    if not (np.diff(nearest) <= _COINCIDENT * np.sqrt(params["covariances"].max())).any():
-        return ()
-    covariances = full_covariances(layout, params)
-    deviations = np.sqrt(np.diagonal(covariances, axis1=1, axis2=2))
-    group = np.arange(len(means))
-    for k in range(1, len(means)):
-        close = np.flatnonzero((np.abs(means[:k] - means[k]) < _COINCIDENT * deviations[k]).all(axis=1))
-        for j in close:
-            unit = 1.0 / deviations[k]
-            difference = (covariances[j] - covariances[k]) * unit[:, None] * unit
-            if np.abs(difference).max() < _COINCIDENT:
-                group[k] = group[j]
-                break
-    found = [tuple(int(k) for k in np.flatnonzero(group == g)) for g in np.unique(group)]
-    return tuple(members for members in found if len(members) > 1)
-
-
-__all__ = [
-    "DEFAULT_MAX_ITER",
-    "START_KINDS",
-    "MixtureSettings",
-    "coinciding_components",
-    "fit_mixture",
-    "with_user_start",
-]

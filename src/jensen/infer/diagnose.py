@@ -13,7 +13,7 @@ from jensen.core.domains import PositiveDefinite, Simplex
 from jensen.core.parameters import Parameters
 from jensen.errors import InputError, NumericalFailure
 from jensen.families.gaussian import Gaussian
-from jensen.fit.mixture import coinciding_components
+from jensen.fit.coinciding import coinciding_components
 from jensen.infer.analysis import Analysis
 from jensen.infer.identify import Identifiability
 from jensen.infer.rate import EMRate

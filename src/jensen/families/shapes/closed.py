@@ -13,7 +13,6 @@ from jensen.core.block import Array
 from jensen.errors import NumericalFailure
 from jensen.numerics.cholesky import log_diagonals, lower_factors, symmetric
 
-
 # A scatter whose Cholesky factor has a pivot below this share of the variance has a determinant of rounding alone.
 SINGULAR = 1e-13
 
