@@ -22,8 +22,10 @@ from jensen.models.posterior import LABELS
 
 # Spread within classes below this many units of rounding of a column is none.
 _ROUNDING = 16.0 * np.finfo(np.float64).eps
-# Where nobody wants a ridge, eigenvalues below ten times this share of the automatic one are rounding.
-_NO_RIDGE = 1e-8
+# The automatic ridge, as a share of the variances within classes.
+_RIDGE = 1e-6
+# What is below ten times its floor is degenerate: rounding, and what is not clear of the automatic ridge.
+_ROUNDED, _UNCLEAR = 1e-11, 0.2 * _RIDGE
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,18 +81,20 @@ class ClassRows:
     def ridge(self, reg_covar: Literal["auto"] | float) -> tuple[Array, Array]:
         """R and the variances of collapse, each (d,).
 
-        The automatic R is 1e-6 times the variance of each column within the classes, or times its robust variance over
-        all rows if that is less: classes that lie far apart do not raise it.
+        Where all rows are labelled, nothing can collapse that the rows determine, and the automatic R is 0 but in
+        constant columns. Else it is 1e-6 times the variance of each column within the classes, or times its robust
+        variance over all rows if that is less: classes that lie far apart do not raise it.
         """
         components = self.moments("diag")
         within = components.centred()[1].sum(axis=0) / components.counts.sum()
         seen = within > (_ROUNDING * np.abs(self.data.rows).max(axis=0)) ** 2
-        robust = self.data.robust_variance
-        auto = 1e-6 * np.where(seen & self.data.informative, np.minimum(within, robust), robust)
+        robust, varies = self.data.robust_variance, self.data.informative
+        spread = np.where(seen & varies, np.minimum(within, robust), robust)
+        auto = np.where(varies & (self.n_unlabelled == 0), 0.0, _RIDGE * spread)
         ridge = auto if isinstance(reg_covar, str) else np.full(self.n_features, float(reg_covar))
         # A class is not degenerate for being as smooth as it was asked to be.
-        floor = np.clip(ridge, _NO_RIDGE * auto, auto)
-        return ridge, np.where(self.data.informative, floor, 0.0)
+        share = _UNCLEAR if self.n_unlabelled and ridge.any() else _ROUNDED
+        return ridge, np.where(varies, share * spread, 0.0)
 
 
 def labels_beside(x: AnyArray, labels: AnyArray, weight: Array | None) -> ArraySource:
@@ -109,17 +113,16 @@ def fault(rows: ClassRows, family: Gaussian, params: Parameters, components: Gau
 
     Classes are given, not looked for: a few rows are no fault where the shape leaves them enough to estimate.
     """
-    floor = family.ridge if family.floor is None else family.floor
-    columns, kind = floor > 0, family.kind
+    floor, kind = _floor(family), family.kind
+    columns = floor > 0
     ratios = floor_ratios(family.layout, params["covariances"], floor, columns)
     if ratios is None:
         return ""
     thin = np.flatnonzero(ratios < NEARLY_SINGULAR)
     if thin.size:
         who = "all classes" if kind.is_common and rows.n_classes > 1 else f"class {rows.names[thin[0]]}"
-        more = f", and of {thin.size - 1} more," if thin.size > 1 and not kind.is_common else ""
-        times = f"{ratios[thin[0]]:.3g} times its floor"
-        return f"the covariance of {who}{more} is nearly singular: an eigenvalue is only {times}"
+        more = f" and {thin.size - 1} more" if thin.size > 1 and not kind.is_common else ""
+        return f"the covariance of {who}{more} is nearly singular"
     return undetermined(rows, family, components)
 
 
@@ -130,29 +133,38 @@ def undetermined(rows: ClassRows, family: Gaussian, components: GaussianStatisti
     has no bound where there is none. With a common form but orientations of one's own, one direction may lack, since it
     is known from the others; two could be turned at will.
     """
-    kind, without = family.kind, flat_directions(family, components)
-    bad = np.flatnonzero(without > (1 if kind.shape == "E" else 0))
-    if not bad.size or (kind.orientation != "V" and kind.shape != "V"):
+    kind = family.kind
+    if kind.orientation != "V" and kind.shape != "V":
         return ""
+    without = flat_directions(family, components)
+    bad = np.flatnonzero(without > (1 if kind.shape == "E" else 0))
+    if not bad.size:
+        return ""
+    n_columns = int((_floor(family) > 0).sum())
     what = "columns" if kind.orientation == "I" else "directions"
-    n_columns = int((family.ridge if family.floor is None else family.floor).astype(bool).sum())
     return f"the rows of class {rows.names[bad[0]]} vary in {n_columns - without[bad[0]]} of {n_columns} {what} only"
 
 
 def flat_directions(family: Gaussian, components: GaussianStatistics) -> AnyArray:
     """In how many directions, or columns where covariances are along the axes, components have no scatter; (K,).
 
-    A covariance does not tell: what a shape makes common may widen it where its own rows are all alike.
+    A covariance does not tell: what a shape makes common may widen it where its own rows are all alike. R counts as
+    scatter where variances are a component's own; an axis it does not tell.
     """
-    floor = family.ridge if family.floor is None else family.floor
+    floor, counts = _floor(family), np.maximum(components.counts, np.finfo(np.float64).tiny)
     columns = floor > 0
-    counts = np.maximum(components.counts, np.finfo(np.float64).tiny)
     if not columns.any() or components.layout not in ("full", "diag"):
         return np.zeros(len(counts), dtype=np.intp)
     scatter = components.centred()[1]
+    lift = family.ridge / np.where(columns, floor, 1.0) * (family.kind.shape == "V")
     if components.layout == "diag":
-        spread = scatter[:, columns] / floor[columns] / counts[:, None]
+        spread: Array = scatter[:, columns] / floor[columns] / counts[:, None] + lift[columns]
     else:
         unit = 1.0 / np.sqrt(floor[columns])
-        spread = np.linalg.eigvalsh(scatter[:, columns][:, :, columns] * unit[:, None] * unit) / counts[:, None]
+        inside = scatter[:, columns][:, :, columns] * unit[:, None] * unit / counts[:, None, None]
+        spread = np.asarray(np.linalg.eigvalsh(inside + np.diag(lift[columns])))
     return np.asarray((spread < NEARLY_SINGULAR).sum(axis=1))
+
+
+def _floor(family: Gaussian) -> Array:
+    return family.ridge if family.floor is None else family.floor
