@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from mixtures import SHAPES, NeverStop, mixture, start_from, table
 
+from jensen.core.contracts import Info
 from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.errors import NumericalFailure
@@ -583,7 +584,7 @@ def burst_arguments(**changes):
     records[0, : k + k * d + k * d * d] = np.r_[np.ones(k), np.arange(k * d), np.tile(np.eye(d).ravel(), k)]
     step = dict(shape=0, rule=13, ridge=np.ones(d), count=1.0, scatter=np.eye(d), strength=0.5, centre=np.zeros(d))
     given = dict(isa=ISAS[-1], x=x, weight=None, **step, ratio=np.inf, equal_weights=False, n_components=k, steps=steps)
-    return {**given, "from_start": True, "records": records, **changes}
+    return {**given, "from_start": True, "enough": 0.0, "records": records, **changes}
 
 
 def test_bursts_refuse_arrays_that_do_not_fit():
@@ -640,3 +641,27 @@ def test_threads_change_no_bit(shape, dtype, isa, threads):
             assert other.trace == found[0].trace
             for name, value in found[0].params.values.items():
                 np.testing.assert_array_equal(other.params[name], value)
+
+
+def pairs(objectives):
+    return zip(objectives, [-np.inf, *objectives[:-1]], strict=True)
+
+
+@pytest.mark.parametrize("enough", [1e-8, 1e-4, 1.0])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_burst_that_has_enough_is_the_beginning_of_a_longer_one(shape, enough):
+    x = table(0, 200, 2, 3, spread=2.0)
+    model = mixture(3, 2, shape)
+    start, block = start_from(model, x, np.arange(200) % 3), ArraySource(x).block(0)
+    whole = model.burst(start, None, block, 400)
+    short = model.burst(start, None, block, 400, enough)
+    n = len(short.objectives)
+    assert n < len(whole.objectives) and short.objectives == whole.objectives[:n] and not short.failure
+    # It ends at the point where the rule that the loop asks does.
+    rule = AitkenRule(1.0, tol=enough)
+    stops = [rule.update(Info(i, v, v - b)) for i, (v, b) in enumerate(pairs(whole.objectives))]
+    assert next(i for i, status in enumerate(stops) if status is not None) == n - 1
+    # From moments in the middle, the gain that led there is not told, and the rule takes two more to be sure.
+    params, statistics = whole.point(n // 2)
+    later = model.burst(params, statistics, block, 400, enough)
+    assert n - n // 2 - 1 <= len(later.objectives) <= max(n - n // 2 + 1, 4)

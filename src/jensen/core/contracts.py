@@ -196,10 +196,19 @@ class Family(Protocol):
         """Expected log-densities with the penalty, sum_ik r_ik log f_k(x_i), from the statistics alone."""
         ...
 
-    def burst(self, params: Parameters, statistics: Any, block: Block, steps: int, equal_weights: bool = False) -> Any:
+    def burst(
+        self,
+        params: Parameters,
+        statistics: Any,
+        block: Block,
+        steps: int,
+        equal_weights: bool = False,
+        enough: float = 0.0,
+    ) -> Any:
         """Many steps of a mixture's EM on one small block at once, a `FamilyTrail`, or None.
 
         Statistics of None ask for the E-step at `params` first. Weights become n_k / n, or 1/K where they are equal.
+        Steps may end where less than `enough` nats were to gain twice running; 0 takes them all.
         """
         ...
 
@@ -299,7 +308,7 @@ class Trail(Protocol):
 
 # Many steps of EM from (parameters, statistics) on the one block of the data; None where it cannot be done. The points
 # are those after each M-step; without statistics, the parameters themselves are the first of them.
-Burst = Callable[[Parameters, Any, Block, int], Trail | None]
+Burst = Callable[[Parameters, Any, Block, int, float], Trail | None]
 
 
 class Stretch(Protocol):

@@ -292,6 +292,7 @@ class Gaussian:
         block: Block,
         steps: int,
         equal_weights: bool = False,
+        enough: float = 0.0,
     ) -> GaussianTrail | None:
         """Many steps of a mixture's EM on one small block at once; None where there is nothing to gain by it."""
         moments = None
@@ -301,7 +302,7 @@ class Gaussian:
             moments = (statistics.counts, statistics.first, statistics.scatter)
         start = (params["weights"], params["means"], params["covariances"])
         step = replace(self.m_step, equal_weights=True) if equal_weights else self.m_step
-        return gaussian_burst(block.x, block.weight, step, steps, start, moments)
+        return gaussian_burst(block.x, block.weight, step, steps, start, moments, enough)
 
     def on_trail(self, params: Parameters, trail: GaussianTrail, step: int) -> tuple[Parameters, GaussianStatistics]:
         """Parameters of the same domains, and their statistics, after a step of a trail; 0 is its start."""

@@ -225,6 +225,7 @@ class Noisy:
         block: Block,
         steps: int,
         equal_weights: bool = False,
+        enough: float = 0.0,
     ) -> None:
         """No bursts: they know Gaussians alone."""
         return None

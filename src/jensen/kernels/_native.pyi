@@ -32,6 +32,7 @@ def burst(
     n_components: int,
     steps: int,
     from_start: bool,
+    enough: float,
     records: Array,
 ) -> tuple[int, int]: ...
 def maximize(

@@ -246,6 +246,7 @@ def gaussian_burst(
     steps: int,
     start: tuple[Array, Array, Array],
     moments: tuple[Array, Array, Array] | None,
+    enough: float = 0.0,
 ) -> GaussianTrail | None:
     """Many EM steps in one call, for a block so small that the calls cost more than the work.
 
@@ -263,6 +264,8 @@ def gaussian_burst(
         Weights, means and covariances.
     moments : tuple of ndarray or None
         Counts, first moments and scatter at the start; None to take the E-step there first.
+    enough : float, default=0
+        Nats: steps end where less was to gain twice running, by Aitken's extrapolation; 0 takes them all.
 
     Returns
     -------
@@ -284,7 +287,7 @@ def gaussian_burst(
     given = np.concatenate([array.ravel() for array in (*start, *(moments or ()))])
     records[0, : given.size] = given
     done, failed = chosen.module.burst(
-        chosen.isa, x, weight, *step.arguments, n_components, steps, moments is None, records
+        chosen.isa, x, weight, *step.arguments, n_components, steps, moments is None, enough, records
     )
     if done == _NO_START:
         return None

@@ -224,13 +224,15 @@ class Mixture:
             weights = self._shares(counts)
         return {"weights": weights, **found}
 
-    def burst(self, params: Parameters, statistics: MixtureStatistics | None, block: Block, steps: int) -> Trail | None:
+    def burst(
+        self, params: Parameters, statistics: MixtureStatistics | None, block: Block, steps: int, enough: float = 0.0
+    ) -> Trail | None:
         """Many EM steps at once on the one block of the data, where the family can; else None.
 
         Statistics of None ask for the E-step at `params` first, whose point is then the first of the trail.
         """
         components, first = (None, 0) if statistics is None else (statistics.components, 1)
-        trail = self.family.burst(params, components, block, steps, self.equal_weights)
+        trail = self.family.burst(params, components, block, steps, self.equal_weights, enough)
         return None if trail is None else _MixtureTrail(self, params, trail, block.total_weight, first)
 
     def objective(self, params: Parameters, statistics: MixtureStatistics) -> float:

@@ -14,6 +14,8 @@ from jensen.core.contracts import Burst, Info, Model, Point, Request, Source, St
 from jensen.core.parameters import Parameters
 
 _MIN_BURST, _MAX_BURST = 12, 256
+# Rows times free parameters below which so many steps take no time that matters.
+_CHEAP_BURST = 30_000
 # Halvings of a guarded step before the M-step is given up.
 _MAX_HALVINGS = 40
 
@@ -108,12 +110,15 @@ class EM:
         Whether to measure the steps in free coordinates, for rules that look at them.
     promise : str, default="log-likelihood"
         What the steps never lower; empty for a map that is no EM.
+    enough : float, default=0
+        Nats still to come at which bursts end, where the rule judges by these; 0 where it does not.
     """
 
     model: Model
     burst: Burst | None = None
     measured: bool = False
     promise: str = "log-likelihood"
+    enough: float = 0.0
 
     @property
     def ascends(self) -> str:
@@ -169,7 +174,10 @@ class EM:
         point = state.point
         params, statistics = (state.start, None) if point is None else (point.params, point.statistics)
         steps = _MIN_BURST if point is None else min(_MAX_BURST, max(_MIN_BURST, point.iteration))
-        trail = self.burst(params, statistics, source.block(0), steps)
+        if self.enough > 0.0 and source.n_rows * state.start.n_free <= _CHEAP_BURST:
+            # A burst that ends by itself wastes nothing.
+            steps = _MAX_BURST
+        trail = self.burst(params, statistics, source.block(0), steps, self.enough)
         return None if trail is None else EMStretch(state, trail)
 
     def best(self, state: EMState) -> Point | None:

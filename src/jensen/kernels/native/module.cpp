@@ -169,7 +169,7 @@ jensen::MStep make_step(int shape, int rule, const Input& ridge, double count, c
 std::tuple<int, int> burst(const std::string& isa, const Matrix<double>& x, const std::optional<Input>& weight,
                            int shape, int rule, const Input& ridge, double count, const std::optional<Input>& scatter,
                            double strength, const std::optional<Input>& centre, double ratio, bool equal_weights,
-                           int K, int steps, bool from_start, const Output& records) {
+                           int K, int steps, bool from_start, double enough, const Output& records) {
     const Kernels& kernels = kernels_named(isa);
     const jensen::MStep step =
         make_step(shape, rule, ridge, count, scatter, strength, centre, ratio, equal_weights);
@@ -187,7 +187,7 @@ std::tuple<int, int> burst(const std::string& isa, const Matrix<double>& x, cons
     double* out = data_of(records, room);
     int failed = -1;
     nb::gil_scoped_release release;
-    const int done = jensen::burst(kernels, task, step, steps, from_start, out, &failed);
+    const int done = jensen::burst(kernels, task, step, steps, from_start, enough, out, &failed);
     return {done, failed};
 }
 
@@ -332,7 +332,7 @@ NB_MODULE(_native, m) {
     m.def("burst", &burst, nb::arg("isa"), nb::arg("x").noconvert(), nb::arg("weight").none(), nb::arg("shape"),
           nb::arg("rule"), nb::arg("ridge"), nb::arg("count"), nb::arg("scatter").none(), nb::arg("strength"),
           nb::arg("centre").none(), nb::arg("ratio"), nb::arg("equal_weights"), nb::arg("n_components"),
-          nb::arg("steps"), nb::arg("from_start"), nb::arg("records").noconvert());
+          nb::arg("steps"), nb::arg("from_start"), nb::arg("enough"), nb::arg("records").noconvert());
     m.def("maximize", &maximize, nb::arg("shape"), nb::arg("rule"), nb::arg("ridge"), nb::arg("count"),
           nb::arg("scatter").none(), nb::arg("strength"), nb::arg("centre").none(), nb::arg("ratio"),
           nb::arg("equal_weights"), nb::arg("old_means"), nb::arg("old_covariances"), nb::arg("counts"),

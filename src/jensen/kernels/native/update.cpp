@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -236,8 +237,35 @@ size_t record_size(Shape shape, int K, int d) {
     return 2 * (K + static_cast<size_t>(K) * d + covariance_size(shape, K, d)) + 1;
 }
 
-int burst(const Kernels& kernels, Task<double> task, const MStep& step, int steps, bool from_start, double* records,
-          int* failed) {
+namespace {
+
+// Whether gains say twice running that there is nothing left to have; the rule that stops a run judges for itself.
+class Enough {
+public:
+    Enough(double tolerance, double objective) : tolerance_(tolerance), objective_(objective) {}
+    bool after(double objective) {
+        const double gain = objective - objective_, before = gain_;
+        objective_ = objective;
+        gain_ = gain;
+        // Without a gain before, nothing is known; gains of rounding come from above and below.
+        if (!(tolerance_ > 0.0) || std::isnan(before)) return false;
+        const double ratio = before > 0.0 ? gain / before : 1.0;
+        const bool rounding = std::fabs(gain) <= kNoise * std::fabs(objective);
+        const bool rests = ratio >= 0.0 && ratio < 1.0 && gain * ratio / (1.0 - ratio) < tolerance_;
+        small_ = rounding || rests ? small_ + 1 : 0;
+        return small_ >= 2;
+    }
+
+private:
+    static constexpr double kNoise = 16.0 * std::numeric_limits<double>::epsilon();
+    double tolerance_, objective_, gain_ = std::numeric_limits<double>::quiet_NaN();
+    int small_ = 0;
+};
+
+}  // namespace
+
+int burst(const Kernels& kernels, Task<double> task, const MStep& step, int steps, bool from_start, double enough,
+          double* records, int* failed) {
     const size_t K = task.K, d = task.d;
     const size_t size = covariance_size(task.shape, task.K, task.d), length = record_size(task.shape, task.K, task.d);
     Maximizer maximizer(step, task.K, task.d);
@@ -275,10 +303,13 @@ int burst(const Kernels& kernels, Task<double> task, const MStep& step, int step
     *failed = -1;
     if (!maximizer.begins_at(parameters(0).covariances)) return kNoStart;
     if (from_start && !expect(0)) return kNoDensity;
+    const auto objective = [&](int t) { return records[(t + 1) * length - 1]; };
+    Enough rule(enough, from_start ? objective(0) : std::numeric_limits<double>::quiet_NaN());
     for (int t = 0; t < steps; ++t) {
         const double* at = moments(t);
         *failed = maximizer.maximize({at, at + K, at + K + K * d}, parameters(t), parameters(t + 1));
         if (*failed >= 0 || !expect(t + 1)) return t;
+        if (rule.after(objective(t + 1))) return t + 1;
     }
     return steps;
 }

@@ -79,8 +79,9 @@ constexpr int kNoDensity = -1, kNoStart = -2;
 // EM from the record in front of `records`, which has room for `steps` more. Its parameters are read, and its moments
 // too, unless `from_start` asks for the E-step there first. Returns how many steps were done, kNoDensity if not even
 // that E-step could be, or kNoStart if no M-step may begin at its covariances; `failed` is -1, or what ended it, as
-// from `Maximizer`. `task` brings the data.
-int burst(const Kernels& kernels, Task<double> task, const MStep& step, int steps, bool from_start, double* records,
-          int* failed);
+// from `Maximizer`. `task` brings the data. If `enough` is positive, steps end where what is still to gain, by Aitken's
+// extrapolation, was below it twice running: nobody will ask for more.
+int burst(const Kernels& kernels, Task<double> task, const MStep& step, int steps, bool from_start, double enough,
+          double* records, int* failed);
 
 }  // namespace jensen
