@@ -159,4 +159,10 @@ def test_records_print(fit_one):
     text = str(found)
     assert "Discriminant analysis: " in text and "BIC" in text and "\na  " in text
     assert repr(found).startswith("DiscriminantFit(3 classes, ")
-    assert {"covariance_type", "bic", "reason", "sound"} <= set(found.table()[0])
+    assert {"covariance_type", "name", "bic", "reason", "sound"} <= set(found.table()[0])
+
+
+def test_where_every_mixture_is_thin_the_best_comes_with_a_word():
+    x = np.round(np.random.default_rng(1).normal(size=(160, 2)))
+    found = fitted(x, np.arange(160) // 80, (4, 5), ("EEE",))
+    assert any("thinner than the rounding of the data: allow fewer" in told for told in found.warnings)

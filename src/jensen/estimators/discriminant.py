@@ -58,8 +58,9 @@ class MixtureDiscriminantAnalysis(ClassifierMixin, BaseEstimator):  # type: igno
         The value in `y` that marks a row whose class is not known, such as -1 (the mark of ``sklearn.semi_supervised``)
         or NaN. Such rows take part in the fit under ``"edda"``, by EM. None: every value is a class, also -1.
     reg_covar : "auto" or float, default="auto"
-        Variance added to every covariance, which the objective accounts for. ``"auto"``: 1e-6 times each column's
-        variance within the classes. A number, at least 0: the same for every column.
+        Variance added to every covariance, which the objective accounts for. ``"auto"``: none to a single Gaussian
+        whose rows are all labelled, 1e-6 times each column's variance within the classes where some are not, and in
+        mixtures of several components what `GaussianMixture` adds. A number, at least 0: the same for every column.
     n_init : "auto" or int, default="auto"
         Starts of each mixture, as in `GaussianMixture`.
     random_state : int, RandomState instance, Generator or None, default=None

@@ -33,7 +33,7 @@ from jensen.numerics.logspace import log_of_shares
 _SAME = 1e-9
 # Shapes of one covariance for all classes.
 _COMMON = ("EII", "EEI", "tied")
-_FLAT = "a component is thinner than the rounding of the data: allow fewer components, or raise reg_covar"
+_FLAT = "a component is thinner than the rounding of the data"
 
 
 def fit_class_mixtures(
@@ -121,6 +121,7 @@ class _ClassMixture:
     n_free: int
     value: float
     status: Status = Status.CONVERGED
+    is_flat: bool = False
     told: tuple[str, ...] = ()
     cells: list[dict[str, Any]] = field(default_factory=list)
 
@@ -161,9 +162,8 @@ def _fit_class(
             f"{'; '.join(reasons)}. Allow 1 component or simpler shapes, leave the class out, or take kind='edda', "
             "whose classes share what the covariance shape makes common"
         )
-    # One that is flat comes last.
-    best_found = min(found, key=lambda one: (_FLAT in one.told, one.value))
-    return replace(best_found, cells=[{"class": rows.names[c], **cell} for cell in cells])
+    chosen = min(found, key=lambda one: (one.is_flat, one.value))
+    return replace(chosen, cells=[{"class": rows.names[c], **cell} for cell in cells])
 
 
 def _gaussian(fit: ShapeFit, c: int, asked: _Asked) -> _ClassMixture:
@@ -215,20 +215,18 @@ def _several(
     cells: list[dict[str, Any]] = [dict(cell) for cell in selection.table()]
     entry = dict(zip(map(id, selection.cells), cells, strict=True))
     chosen: MixtureFit | None = None
-    flat: tuple[str, ...] = ()
     for cell in selection.ranked():
         assert cell.fit is not None
         if not _is_flat(cell.fit, source, asked.grain):
             chosen = cell.fit
             break
         entry[id(cell)].update(sound=False, reason=_FLAT)
-    if chosen is None:
-        if not selection.best.is_sound:
-            return [], cells
-        chosen, flat = selection.best, (_FLAT,)
+    is_flat, chosen = chosen is None, chosen or selection.best
+    if is_flat and not chosen.is_sound:
+        return [], cells
+    told = (*((f"{_FLAT}: allow fewer components, or raise reg_covar",) if is_flat else ()), *chosen.warnings)
     value = float(getattr(chosen, asked.criterion))
-    told = (*flat, *chosen.warnings)
-    return [_ClassMixture(chosen.fitted, chosen.loglik, chosen.n_free, value, chosen.status, told)], cells
+    return [_ClassMixture(chosen.fitted, chosen.loglik, chosen.n_free, value, chosen.status, is_flat, told)], cells
 
 
 def _is_flat(fit: MixtureFit, source: ArraySource, grain: Array) -> bool:

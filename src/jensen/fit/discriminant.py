@@ -17,6 +17,7 @@ from jensen.core import criteria
 from jensen.core.block import AnyArray, Array
 from jensen.core.status import Status
 from jensen.families.gaussian import Gaussian
+from jensen.families.shapes.table import covariance_shape
 from jensen.fit.class_gaussians import CLASS_CRITERIA, ClassCriterion, ShapeFit, chosen_shape, fit_shapes
 from jensen.fit.class_rows import ClassRows
 from jensen.fit.fitted import FittedMixture
@@ -95,8 +96,9 @@ class DiscriminantFit:
     def table(self) -> list[dict[str, Any]]:
         """One record for each shape, or for each class, number of components and shape; smaller BIC is better.
 
-        Keys are ``covariance_type, loglik, n_free``, the criteria, ``status, n_iter, sound, reason`` and, under
-        ``mixture``, ``class`` and ``n_components`` among others; ``reason`` says why there is none to rely on.
+        Keys are ``covariance_type``, mclust's ``name``, ``loglik, n_free``, the criteria, ``status, n_iter, sound,
+        reason`` and, under ``mixture``, ``class`` and ``n_components`` among others; ``reason`` says why there is none
+        to rely on.
         """
         return [dict(cell) for cell in self.cells]
 
@@ -206,6 +208,7 @@ def record_of(fit: ShapeFit) -> dict[str, Any]:
     there = fit.params is not None
     return {
         "covariance_type": fit.covariance_type,
+        "name": covariance_shape(fit.covariance_type).name,
         "loglik": fit.loglik if there else None,
         "n_free": fit.n_free if there else None,
         **{name: fit.value(name) if there else None for name in CLASS_CRITERIA},
