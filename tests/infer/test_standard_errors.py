@@ -9,9 +9,17 @@ from mixtures import SHAPES, table
 from scipy.linalg import block_diag
 
 import jensen
+from jensen import ConjugatePrior
 from jensen.core.model import Checked
+from jensen.data.arrays import ArraySource
 from jensen.errors import ContractError, InputError
 from jensen.families.gaussian import Gaussian
+from jensen.families.shapes import SHAPES as SHAPES_OF_MCLUST
+from jensen.fit.mixture import mixture_of
+from jensen.fit.settings import MixtureSettings
+from jensen.fit.starts import from_given
+from jensen.fit.summary import summarise
+from jensen.infer.coordinates import Coordinates
 from jensen.infer.local import MOST_EXACT, ByObjective, Exact, way_for
 from jensen.infer.polish import to_rest
 from jensen.models.mixture import Mixture
@@ -255,3 +263,22 @@ def test_entries_that_are_held_are_said_to_be():
     errors = jensen.em(model, x, start, fixed={"weights": True}).standard_errors()
     assert (errors["weights"] == 0.0).all()
     assert "held fixed" in repr(errors).splitlines()[2]
+
+
+@pytest.mark.parametrize("asked", ["plain", "ridge and prior", "equal"])
+@pytest.mark.parametrize("name", list(SHAPES_OF_MCLUST))
+def test_slopes_are_those_of_the_expected_objective(name, asked):
+    """By every free coordinate, against central differences, away from the maximum."""
+    x = np.random.default_rng(1).normal(size=(80, 3)) * [1.0, 2.0, 0.5]
+    source = ArraySource(x)
+    prior = {"reg_covar": 0.3, "prior": ConjugatePrior(2.0)}
+    more = {"plain": {}, "ridge and prior": prior, "equal": {"equal_weights": True}}
+    settings = MixtureSettings(3, name, **{"reg_covar": 0.0, **more[asked]})
+    model = mixture_of(settings, source, summarise(source, 0))
+    params = from_given(model, summarise(source, 0), source.with_arrays(labels=np.arange(80) % 3))
+    statistics = source.fold(model.expect, params)
+    at = Coordinates(params)
+    found = at.pulled_back(model.slope(params, statistics), np.zeros(at.size))
+    for j, step in enumerate(1e-5 * np.eye(at.size)):
+        there, back = (model.complete(at.moved(sign * step), statistics) for sign in (1, -1))
+        assert found[j] == pytest.approx((there - back) / 2e-5, rel=1e-6, abs=1e-4)

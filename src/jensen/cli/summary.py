@@ -44,7 +44,8 @@ def _facts(report: Mapping[str, Any]) -> Iterator[str]:
     """The lines that say how good the mixture is and how it came about."""
     k, shape = report["n_components"], report["covariance_type"]
     noise = " and noise" if isinstance(report.get("noise"), Mapping) else ""
-    yield f"Gaussian mixture: {counted(k, 'component')}{noise}, {_in_words(shape, report['n_features'])}"
+    title = f"Gaussian mixture: {counted(k, 'component')}{noise}, {_in_words(shape, report['n_features'])}"
+    yield paragraph(title[:1], title[1:], 1).replace("\n ", "\n  ")
     facts: list[tuple[str, str | None]] = [
         ("data", _string(report, "source")),
         ("rows", _rows(report)),

@@ -75,8 +75,8 @@ def split_classes(y: AnyArray, known: AnyArray) -> tuple[AnyArray, AnyArray]:
     classes, of_known = np.unique(y[known], return_inverse=True)
     if len(classes) < 2:
         raise InputError(
-            f"y has one class, {classes.tolist()[0]!r}, among rows of positive weight; a classifier needs two or more. For one "
-            "group of rows, take GaussianMixture"
+            f"y has one class, {classes.tolist()[0]!r}, among rows of positive weight; a classifier needs two or more. "
+            "For one group of rows, take GaussianMixture"
         )
     labels = np.full(len(y), -1, dtype=np.intp)
     labels[known] = of_known

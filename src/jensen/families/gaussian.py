@@ -285,6 +285,34 @@ class Gaussian:
             distances = float((whitening**2 * scatter).sum())
         return float(counts @ (constants - penalty)) - 0.5 * distances + self.log_prior(params)
 
+    def slope(self, params: Parameters, statistics: GaussianStatistics) -> dict[str, Array]:
+        """Derivatives of `complete` by every entry of the means and the covariances.
+
+        With B_k = sum_i r_ik (x_i - mu_k) and S_k about mu_k: Sigma_k^-1 B_k, and
+        (Sigma_k^-1 (S_k + n_k R) Sigma_k^-1 - n_k Sigma_k^-1) / 2, of what the layout keeps (Magnus & Neudecker 1999,
+        chapter 8).
+        """
+        whitening = whiten(self.layout, params)[0]
+        counts, about, means = statistics.counts, statistics.about(params["means"]), params["means"]
+        pull, weights = about.first, counts
+        ridged = with_ridge(self.layout, counts, about.scatter, self.ridge)
+        if self.prior is not None:
+            away = means - self.prior.centre
+            ridged = self.prior.scatter_with(self.layout, np.zeros_like(counts), means, ridged)
+            ridged = ridged + self.prior.strength * _outer(self.layout, away)
+            weights, pull = counts + self.prior.count, pull - self.prior.strength * away
+        if self.layout in ("full", "tied"):
+            precision = np.swapaxes(whitening, -1, -2) @ whitening
+            times = weights.sum() if self.layout == "tied" else weights[:, None, None]
+            by_covariance = 0.5 * (precision @ ridged @ precision - times * precision)
+            by_mean = (precision @ pull[:, :, None])[:, :, 0]
+        else:
+            scale = whitening**2
+            times = weights[:, None] if self.layout == "diag" else weights * self.n_features
+            by_covariance = 0.5 * (scale**2 * ridged - times * scale)
+            by_mean = (scale if self.layout == "diag" else scale[:, None]) * pull
+        return {"means": by_mean, "covariances": by_covariance}
+
     def burst(
         self,
         params: Parameters,
@@ -350,3 +378,30 @@ class Gaussian:
                 if ratio < NEARLY_SINGULAR
             ]
         return tuple(found)
+
+    def faults_of_scatter(self, statistics: GaussianStatistics) -> tuple[str, ...]:
+        """Components whose own scatter is nearly singular, which an equal volume hides in their covariances.
+
+        Where volumes are equal and shapes are not (EVI, EVE, EVV), the flatter the rows of a component are, the longer
+        its covariance is made in the other directions.
+        """
+        if self.kind.volume != "E" or self.kind.shape != "V" or self.prior is not None:
+            return ()
+        counts, floor = np.maximum(statistics.counts, 1e-300), self.ridge if self.floor is None else self.floor
+        scatter = statistics.centred()[1]
+        own = scatter / counts.reshape(-1, *[1] * (scatter.ndim - 1))
+        ratios = floor_ratios(self.layout, own, floor, floor > 0)
+        return tuple(
+            f"component {k} is nearly singular: its rows vary only {max(ratio, 0.0):.3g} times the floor in a direction"
+            for k, ratio in enumerate(() if ratios is None else ratios)
+            if ratio < NEARLY_SINGULAR
+        )
+
+
+def _outer(layout: Layout, vectors: Array) -> Array:
+    """v_k v_k' of vectors (K, d), or what a layout keeps of them."""
+    if layout == "full":
+        return np.asarray(np.einsum("ki,kj->kij", vectors, vectors))
+    if layout == "tied":
+        return vectors.T @ vectors
+    return vectors**2 if layout == "diag" else np.asarray((vectors**2).sum(axis=1))

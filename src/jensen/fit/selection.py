@@ -151,7 +151,11 @@ class Selection:
         best = ranked[0]
         text = f"{best.name} has the smallest {name}, {best.value(self.criterion):.2f}."
         same = [cell for cell in ranked[1:] if _are_one(cell, best)]
-        others = [cell for cell in ranked[1:] if cell not in same]
+        # With one component many shapes are one mixture, which is told once.
+        others = list[Cell]()
+        for cell in ranked[1:]:
+            if cell not in same and not any(_are_one(cell, other) for other in others):
+                others.append(cell)
         if same:
             text += f" {_listed([cell.name for cell in same])} {'are' if len(same) > 1 else 'is'} the same mixture."
         gaps = [(cell, cell.value(self.criterion) - best.value(self.criterion)) for cell in others]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 
 import numpy as np
@@ -70,6 +71,17 @@ class Coordinates:
         return moved.replace(
             **{name: np.where(held[name], self.params[name], value) for name, value in moved.values.items()}
         )
+
+    def pulled_back(self, natural: Mapping[str, Array], step: Array) -> Array:
+        """Derivatives along the free directions (m,) a step (m,) away, from those by every natural entry there."""
+        free, start, found = self.free + self.basis @ step, 0, list[Array]()
+        for name, domain in self.params.domains.items():
+            own = free[start : start + domain.size]
+            jacobian_at = getattr(domain, "jacobian_at", None)
+            jacobian = domain.jacobian(domain.from_free(own)) if jacobian_at is None else jacobian_at(own)
+            found.append(jacobian.T @ np.ravel(natural[name]))
+            start += domain.size
+        return np.asarray(self.basis.T @ np.concatenate(found))
 
     def shaped(self, values: AnyArray) -> dict[str, AnyArray]:
         """Values of the natural entries (P,), by parameter in their natural shapes."""

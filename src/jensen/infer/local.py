@@ -152,6 +152,11 @@ class ByScores:
 
     def _score(self, coordinates: Coordinates, at: Array, statistics: Any, directions: Array) -> Array:
         """Gradient of ``complete`` along directions, about a point `at` in them."""
+        slope = getattr(self.model, "slope", None)
+        if slope is not None:
+            step = directions @ at
+            natural = slope(coordinates.moved(step), statistics)
+            return np.asarray(directions.T @ coordinates.pulled_back(natural, step))
 
         def along(j: int) -> float:
             def value(t: float) -> float:
@@ -171,7 +176,14 @@ class ByScores:
         if not self._is_checked:
             self._check(coordinates, directions, score_at)
         score = self._score(coordinates, origin, statistics, directions)
-        complete, _ = hessian(lambda t: self._complete(coordinates.moved(directions @ t), statistics), size, _STEP)
+        if getattr(self.model, "slope", None) is None:
+            complete, _ = hessian(lambda t: self._complete(coordinates.moved(directions @ t), statistics), size, _STEP)
+        else:
+            along = [
+                first_derivative(lambda t, e=e: self._score(coordinates, t * e, statistics, directions), _STEP)[0]  # type: ignore[misc]
+                for e in unit
+            ]
+            complete = _symmetric(np.array(along).reshape(size, size))
         found = [first_derivative(lambda t, e=e: score_at(t * e), _STEP) for e in unit]  # type: ignore[misc]
         observed = -np.array([value for value, _ in found]).reshape(size, size)
         error = max((float(e.max()) for _, e in found), default=0.0)

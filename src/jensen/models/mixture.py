@@ -245,6 +245,20 @@ class Mixture:
         counts = xlogy(statistics.components.counts, params["weights"])
         return float(counts.sum()) + self.family.complete(params, statistics.components)
 
+    @property
+    def slope(self) -> Callable[[Parameters, MixtureStatistics], Mapping[str, Array]] | None:
+        """Derivatives of `complete` by every entry of the parameters; None where the family declares none."""
+        of_family = getattr(self.family, "slope", None)
+        if of_family is None:
+            return None
+
+        def slope(params: Parameters, statistics: MixtureStatistics) -> Mapping[str, Array]:
+            counts, weights = statistics.components.counts, params["weights"]
+            of_weights = np.divide(counts, weights, out=np.zeros_like(counts), where=weights > 0)
+            return {"weights": of_weights, **of_family(params, statistics.components)}
+
+        return slope
+
     def by_component(self, params: Parameters) -> Mapping[str, Array]:
         """What every component has of its own, by name, each of shape (K, ...): the weights, and the family's.
 
@@ -262,7 +276,9 @@ class Mixture:
 
     def faults(self, params: Parameters, statistics: MixtureStatistics) -> tuple[str, ...]:
         """Why these parameters are degenerate, one sentence each; empty for a sound fit."""
-        return self.family.faults(params, statistics.components.counts)
+        found = self.family.faults(params, statistics.components.counts)
+        of_scatter = getattr(self.family, "faults_of_scatter", None)
+        return found if found or of_scatter is None else tuple(of_scatter(statistics.components))
 
     # What follows the fit uses the plain density, without the penalty.
 

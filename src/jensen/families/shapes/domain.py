@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -169,12 +169,16 @@ class ShapedCovariances:
         variances = volumes[:, None] * values
         if self._along_axes:
             return variances
-        axes = np.stack([_cayley(one, d) for one in rest[n_forms:].reshape(n_orientations, -1)])
+        axes = _cayley(rest[n_forms:].reshape(n_orientations, -1), d)
         return (axes * variances[:, None, :]) @ np.swapaxes(axes, 1, 2)
 
     def jacobian(self, value: Array) -> Array:
         """Derivatives by the free coordinates, by complex steps, which lose no digits (Squire & Trapp 1998)."""
-        free = self.to_free(value).astype(np.complex128)
+        return self.jacobian_at(self.to_free(value))
+
+    def jacobian_at(self, free: Array) -> Array:
+        """The same at free coordinates, which are not those of `to_free` once axes have turned far."""
+        free = free.astype(np.complex128)
         out = np.empty((math.prod(self.shape), free.size))
         for j in range(free.size):
             moved = free.copy()
@@ -196,12 +200,19 @@ def _skew_of(axes: Array) -> Array:
         left[i + 1 :, i + 1 :] -= np.outer(left[i + 1 :, i], left[i, i + 1 :]) / pivot
     turned = axes * signs
     skew = np.linalg.solve((turned + np.eye(d)).T, (turned - np.eye(d)).T).T
-    return np.asarray(skew[np.triu_indices(d, 1)])
+    return np.asarray(skew[_above(d)])
+
+
+@cache
+def _above(d: int) -> tuple[AnyArray, AnyArray]:
+    """Rows and columns above the diagonal."""
+    return np.triu_indices(d, 1)
 
 
 def _cayley(upper: Any, d: int) -> Any:
-    """Orthonormal axes from the entries of S above its diagonal, also complex ones."""
-    skew = np.zeros((d, d), dtype=upper.dtype)
-    skew[np.triu_indices(d, 1)] = upper
-    skew = skew - skew.T
+    """Orthonormal axes (n, d, d) from the entries of S above its diagonal (n, d (d - 1) / 2), also complex ones."""
+    rows, columns = _above(d)
+    skew = np.zeros((len(upper), d, d), dtype=upper.dtype)
+    skew[:, rows, columns] = upper
+    skew[:, columns, rows] = -upper
     return np.linalg.solve(np.eye(d) - skew, np.eye(d) + skew)
