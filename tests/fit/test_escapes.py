@@ -69,8 +69,9 @@ def test_every_proposal_is_a_mixture(shape):
 def test_where_it_is_plain_nothing_is_tried(shape):
     model, source, best, _ = best_and_trapped(shape)
     assert escapes(model, source, best.params) is None
-    # Drawn swaps are what a search asks for where plans are used up: then it is not plain.
-    assert [kind for kind, _ in escapes(model, source, best.params, drawn=True)] == ["swap"] * 8
+    # Draws are what a search asks for where plans are used up: then it is not plain.
+    kinds = {kind for kind, _ in escapes(model, source, best.params, drawn=True)}
+    assert {"swap", "other weights"} <= kinds <= {"swap", "other weights", "regrouping"}
 
 
 def test_clusters_that_overlap_are_never_plain():
@@ -99,8 +100,10 @@ def test_one_component_cannot_escape(shape):
 def test_swaps_move_one_component_to_a_row():
     model, source, _, trapped = best_and_trapped("full")
     seen = set()
-    for seed in range(4):
-        for _, params in escapes(model, source, trapped.params, seed, drawn=True):
+    for seed in range(16):
+        for kind, params in escapes(model, source, trapped.params, seed, drawn=True):
+            if kind != "swap":
+                continue
             moved = np.flatnonzero((params["means"] != trapped.params["means"]).any(axis=1))
             assert len(moved) == 1
             assert (X == params["means"][moved[0]]).all(axis=1).any()
@@ -138,7 +141,7 @@ def test_escapes_are_drawn_from_their_stream_alone():
         backwards.append(len(items))
         return [done[item] for item in items]
 
-    assert same(first, escapes(model, source, trapped.params, together=together)) and backwards == [4]
+    assert same(first, escapes(model, source, trapped.params, together=together)) and backwards == [4, 2]
     drawn = [escapes(model, source, trapped.params, seed, drawn=True) for seed in (0, 0, 1)]
     assert same(drawn[0], drawn[1]) and not same(drawn[0], drawn[2])
 

@@ -77,6 +77,12 @@ def test_passes_are_counted_and_end_a_search():
     assert account.rounds == 1 and account.ending == "budget"
     assert account.passes == sum(run.passes for run in land.recent) == 2.0
     assert account.n_rows == 7
+    # What it cost to draw a start counts, too.
+    free, dear = (found(Hills([LOW, MIDDLE], cost=cost), Plan(starts=2, rounds=1))[1] for cost in (0.0, 3.0))
+    assert dear.passes == free.passes + 2 * 3.0
+    # In the record of the start as well, also where starts are dropped after a short run.
+    dropping = found(Hills([LOW, MIDDLE], cost=3.0), Plan(starts=2, rounds=1, thorough=False))[1]
+    assert all(start.passes >= 3.0 for start in (*dear.starts, *dropping.starts))
     _, account = found(land, Plan(starts=2, max_passes=4.0))
     assert account.rounds == 3
 

@@ -7,7 +7,7 @@ from jensen.core.contracts import Run
 from jensen.core.parameters import Parameters
 from jensen.core.status import Status
 from jensen.errors import NumericalFailure
-from jensen.fit.landscape import Verdict
+from jensen.fit.landscape import Drawn, Verdict
 
 # Three tops: 40 at 4, 60 at 12, 90 at 20.
 HILLS = [0, 10, 20, 30, 40, 30, 20, 10, 20, 30, 40, 50, 60, 50, 40, 50, 60, 70, 80, 85, 90, 80]
@@ -21,8 +21,8 @@ def at(x):
 class Hills:
     """A climb is a step to the higher neighbour at a time; starts come in the order that is given, again and again."""
 
-    def __init__(self, starts, jumps=None, faulty=(), narrow=None, heights=HILLS, max_iter=1000):
-        self.heights, self.starts, self.jumps = heights, starts, jumps or {}
+    def __init__(self, starts, jumps=None, faulty=(), narrow=None, heights=HILLS, max_iter=1000, cost=0.0):
+        self.cost, self.heights, self.starts, self.jumps = cost, heights, starts, jumps or {}
         self.faulty, self.narrow = faulty, narrow or {}
         self.interrupted, self.recent, self.slack, self.n_rows = False, [], 1e-3, 7
         self.asked, self.drawn, self.finished, self.max_iter = [], [], [], max_iter
@@ -32,7 +32,7 @@ class Hills:
         x = self.starts[index % len(self.starts)]
         if x is None:
             raise NumericalFailure(f"start {index} has no density")
-        return f"kind {index % 2}", at(x)
+        return Drawn(f"kind {index % 2}", at(x), self.cost)
 
     def climb(self, start, n_iter, before=0):
         x, trace, n_iter = int(start["x"]), [], max(min(n_iter, self.max_iter - before), 0)

@@ -27,6 +27,7 @@ from jensen.families.moves import (
     with_components,
 )
 from jensen.fit.landscape import Together, serially
+from jensen.fit.regrouping import regrouped, shaken
 from jensen.models.mixture import Mixture
 from jensen.numerics.order import draw_by_weight
 from jensen.solve.loop import Limits, run
@@ -38,7 +39,9 @@ _LOCAL_STEPS = 16
 # Rows of a component that its split looks at.
 _LOCAL_ROWS = 1_024
 # Moves of each kind in a batch.
-_SPLITS, _SWAPS, _DRAWN, _ALL_PAIRS = 8, 2, 8, 24
+_SPLITS, _SWAPS, _DEATHS, _DRAWN, _ALL_PAIRS = 8, 1, 1, 8, 24
+# And in one that draws.
+_DRAWN_SWAPS, _REGROUPED, _SHAKEN = 2, 4, 2
 _HEAT = (4.0, 2.0)
 # Rows times components whose responsibilities are held at once; beyond, components are drawn anew.
 _LARGEST = 1 << 22
@@ -100,9 +103,12 @@ def gaussian_escapes(
         return []
     density = source.collect(model.row_loglik, params)
     weight = np.ones(source.n_rows) if source.row_weight is None else source.row_weight
-    if drawn or source.n_rows * k > _LARGEST:
+    if source.n_rows * k > _LARGEST:
         return _swaps(family, params, source.x, weight, density, rng, _DRAWN)
     resp = source.collect(model.responsibilities, params)
+    if drawn:
+        found = _swaps(family, params, source.x, weight, density, rng, _DRAWN_SWAPS)
+        return found + _drawn_anew(model, source, params, weight, resp, rng, together, _REGROUPED)
     labels = resp.argmax(axis=1)
     seeds = rng.integers(2**63, size=k)
 
@@ -116,6 +122,7 @@ def gaussian_escapes(
     found = _split_and_merge(family, params, splits, moves)
     found += _births(family, params, weight, resp, splits)
     found += _swaps(family, params, source.x, weight, density, rng, _SWAPS)
+    found += _drawn_anew(model, source, params, weight, resp, rng, together, 0)
     annealed = _annealed(model, source, params)
     return found + ([("annealing", annealed)] if annealed is not None else [])
 
@@ -227,6 +234,31 @@ def _put(split: _Split | None, weights: Array, means: Array, covariances: Array,
         weights[at], means[at], covariances[at] = mass * split.weights[part], split.means[part], split.covariances[part]
 
 
+def _drawn_anew(
+    model: Mixture,
+    source: ArraySource,
+    params: Parameters,
+    weight: Array,
+    resp: Array,
+    rng: np.random.Generator,
+    together: Together,
+    n_groups: int,
+) -> list[tuple[str, Parameters]]:
+    """Groups of components fitted anew, and runs with other weights."""
+    kinds = ["regrouping"] * n_groups + ["other weights"] * _SHAKEN
+    seeds = rng.integers(2**63, size=len(kinds))
+
+    def drawn(i: int) -> Parameters | None:
+        own = np.random.default_rng(seeds[i])
+        if kinds[i] == "regrouping":
+            found = regrouped(model, source, weight, resp, params, own)
+            return None if found is None else found[1]
+        return shaken(model, source, weight, params, own)
+
+    found = zip(kinds, together(drawn, range(len(kinds))), strict=True)
+    return [(kind, moved) for kind, moved in found if moved is not None]
+
+
 def _births(
     family: Gaussian, params: Parameters, weight: Array, resp: Array, splits: list[_Split | None]
 ) -> list[tuple[str, Parameters]]:
@@ -235,7 +267,7 @@ def _births(
         losses = -(weight @ np.maximum(np.log1p(-np.minimum(resp, 1.0)), -50.0))
     gains = np.array([-np.inf if split is None else split.gain for split in splits])
     found = list[tuple[str, Parameters]]()
-    for dying in np.argsort(losses)[:2]:
+    for dying in np.argsort(losses)[:_DEATHS]:
         best = np.where(np.arange(len(gains)) == dying, -np.inf, gains)
         k = int(best.argmax())
         if not np.isfinite(best[k]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -31,6 +31,24 @@ class Verdict:
     price: float = 0.0
 
 
+class Drawn(NamedTuple):
+    """A start.
+
+    Attributes
+    ----------
+    kind : str
+        How it was drawn.
+    params : Parameters
+        Where it begins.
+    passes : float
+        What it cost.
+    """
+
+    kind: str
+    params: Parameters
+    passes: float = 0.0
+
+
 class Landscape(Protocol):
     """What is searched: a model, its data, and how it climbs.
 
@@ -53,8 +71,8 @@ class Landscape(Protocol):
         """Rows of the search."""
         ...
 
-    def draw(self, index: int) -> tuple[str, Parameters]:
-        """The kind of start number `index`, and its parameters; a `NumericalFailure` if it has no density."""
+    def draw(self, index: int) -> Drawn:
+        """Start number `index`; a `NumericalFailure` if it has no density."""
         ...
 
     def climb(self, start: Parameters, n_iter: int, before: int = 0) -> Run[Any]:

@@ -20,12 +20,13 @@ from jensen.errors import NumericalFailure
 from jensen.families.gaussian import Gaussian
 from jensen.fit.account import SAME_OPTIMUM, Account, StartRecord
 from jensen.fit.climbing import RECENT, Climbing, matched
+from jensen.fit.descent import components_above, descended, enlarged
 from jensen.fit.escapes import gaussian_escapes
-from jensen.fit.landscape import Plan, Together, Verdict, serially
+from jensen.fit.landscape import Drawn, Plan, Together, Verdict, serially
 from jensen.fit.outliers import NoOutliers, Outliers
 from jensen.fit.search import search
 from jensen.fit.soundness import Degenerate, verdict
-from jensen.fit.starts import StartKind
+from jensen.fit.starts import StartKind, draw_start
 from jensen.fit.summary import DataSummary
 from jensen.models.mixture import Assessment, Mixture
 from jensen.numerics.order import draw_distinct
@@ -38,6 +39,8 @@ from jensen.solve.variants import Accelerate, Plain
 KINDS: tuple[StartKind, ...] = (
     "kmeans", "adaptive", "hierarchical", "random", "k-means++", "local", "adaptive", "random_from_data"
 )  # fmt: skip
+# Of the eight starts of a round, so many come from above once rounds have not agreed.
+_ROUND, _FROM_ABOVE = 8, 2
 # Rows of a search: as many for each component times d + 1, and the fewest.
 _ROWS_PER_NUMBER, _FEWEST_ROWS = 50, 8_192
 # Below this, a sample is no saving.
@@ -94,6 +97,8 @@ class MixtureLandscape(Climbing):
         Whether one of them was interrupted.
     outliers : Outliers
         How rows that belong to no component are treated; by default, all belong to one.
+    from_above : int, default=0
+        First round with starts from above (`jensen.fit.descent`), counted from 0; 0 for none.
     """
 
     model: Any
@@ -110,6 +115,7 @@ class MixtureLandscape(Climbing):
     recent: deque[Run[Any]] = field(default_factory=lambda: deque(maxlen=RECENT))
     interrupted: bool = False
     outliers: Outliers | None = None
+    from_above: int = 0
     rows: ArraySource = field(init=False)
     source: Any = field(init=False)
 
@@ -124,9 +130,29 @@ class MixtureLandscape(Climbing):
         """Rows of the search."""
         return self.rows.n_rows
 
-    def draw(self, index: int) -> tuple[str, Parameters]:
-        """The kind of a start, and its parameters."""
-        return self.make(index)
+    def draw(self, index: int) -> Drawn:
+        """A start: of its kind in turn, or from above."""
+        round_number, place = divmod(index, _ROUND)
+        if not 0 < self.from_above <= round_number or place >= _FROM_ABOVE:
+            return Drawn(*self.make(index))
+        rng = stream(self.seed, "start", index)
+        table, outlying = self.treated.cleaned(self.data, index, rng)
+        gaussians, rows = self.treated.gaussians, ArraySource(table.rows, table.weight)
+        many = components_above(gaussians, rows.weight)
+        if not many:
+            return Drawn(*self.make(index))
+
+        def steps(mixture: Mixture, params: Parameters, n_iter: int) -> tuple[Parameters, float]:
+            rule = AitkenRule(rows.weight, tol=self.tolerance)
+            ended = run(Plain("off").solver(mixture, rule), rows, params, rule, replace(self.limits, max_iter=n_iter))
+            if ended.status is Status.INTERRUPTED:
+                self.interrupted = True
+                raise KeyboardInterrupt
+            return ended.params, ended.passes
+
+        above = draw_start("kmeans", enlarged(gaussians, many), table, rng)
+        params, passes = descended(gaussians, above, rows.weight, steps)
+        return Drawn("from above", self.treated.around(params, outlying), passes)
 
     @property
     def variant(self) -> Plain:
@@ -186,6 +212,7 @@ def search_mixture(
     observer: Callable[[int, Info], None] | None = None,
     on_end: Callable[[StartRecord], None] | None = None,
     outliers: Outliers | None = None,
+    from_above: bool = False,
 ) -> tuple[Run[Any], Account]:
     """Search on the table of different rows, or a sample of it, and finish the best on all the data.
 
@@ -218,6 +245,8 @@ def search_mixture(
         Told of the end of every start, also of those that are dropped.
     outliers : Outliers, optional
         How rows that belong to no component are treated, around `model`; by default, all belong to one.
+    from_above : bool, default=False
+        Whether rounds have starts from above, beside those that `make` makes, once the first have not agreed.
 
     Returns
     -------
@@ -263,6 +292,7 @@ def search_mixture(
     )
     plan = Plan(12, True, 12, 4) if cheap else Plan(8, False, 30, 3 if work <= _MODERATE else 2, _PASSES / (d + 4))
     plan = replace(plan, deadline=limits.deadline)
+    land.from_above = plan.agreeing if from_above and not cheap else 0
     with single_threaded_blas():
         best, account = search(land, plan, together, on_end)
         interrupted = account.ending == "interrupted"

@@ -14,7 +14,7 @@ from jensen.core.contracts import Info, Run
 from jensen.core.parameters import Parameters
 from jensen.fit.account import SAME_OPTIMUM
 from jensen.fit.climbing import RECENT, Climbing, faults_of, matched
-from jensen.fit.landscape import Verdict
+from jensen.fit.landscape import Drawn, Verdict
 from jensen.numerics.logspace import normalise_logs
 from jensen.numerics.streams import stream
 from jensen.solve.loop import Limits
@@ -78,9 +78,9 @@ class ModelLandscape(Climbing):
         """Rows of the data."""
         return int(getattr(self.source, "n_rows", 0))
 
-    def draw(self, index: int) -> tuple[str, Parameters]:
+    def draw(self, index: int) -> Drawn:
         """The start that the user's function draws."""
-        return "drawn", self.draws(index)
+        return Drawn("drawn", self.draws(index))
 
     def told(self, index: int) -> Callable[[Info], None] | None:
         """The observer, of every start."""

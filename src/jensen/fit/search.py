@@ -140,9 +140,9 @@ class _Search:
         def begin(index: int) -> tuple[int, str, Run[Any] | NumericalFailure]:
             kind = ""
             try:
-                kind, start = self.land.draw(index)
+                kind, start, passes = self.land.draw(index)
                 run = self.land.finish(start, index) if self.plan.thorough else self.land.climb(start, _SHORT)
-                return index, kind, run
+                return index, kind, replace(run, passes=run.passes + passes)
             except NumericalFailure as failure:
                 return index, kind, failure
 

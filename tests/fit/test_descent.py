@@ -1,0 +1,132 @@
+"""Starts from above: merges are those of brute force and keep the moments, and a descent finds what is there."""
+
+import itertools
+
+import numpy as np
+import pytest
+from mixtures import SHAPES, mixture, start_from, table
+
+from jensen import GaussianMixture
+from jensen.data.arrays import ArraySource
+from jensen.errors import NumericalFailure
+from jensen.fit.descent import components_above, descended, enlarged, merged
+from jensen.fit.mixture_search import KINDS
+from jensen.solve.loop import Limits, run
+from jensen.solve.stopping import AitkenRule
+from jensen.solve.variants import Plain
+
+CENTRES = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 12.0], [11.0, 11.0]])
+TRUTH = np.repeat(np.arange(4), 60)
+X = CENTRES[TRUTH] + np.random.default_rng(0).standard_normal((240, 2))
+
+
+def some(n_components, shape="full", seed=0, d=2):
+    x = table(seed, 40 * n_components, d, n_components)
+    model = mixture(n_components, d, shape, 1e-4)
+    return model, start_from(model, x, np.random.default_rng(seed).integers(n_components, size=len(x)))
+
+
+def together(one, other):
+    """Two components of full covariance as one: weight, mean and covariance of what they hold."""
+    (v, m, s), (w, n, t) = one, other
+    mean = (v * m + w * n) / (v + w)
+    second = (v * (s + np.outer(m, m)) + w * (t + np.outer(n, n))) / (v + w)
+    return v + w, mean, second - np.outer(mean, mean)
+
+
+def price(one, other):
+    def part(of):
+        return of[0] * (0.5 * np.log(np.linalg.det(of[2])) - np.log(of[0]))
+
+    return part(together(one, other)) - part(one) - part(other)
+
+
+@pytest.mark.parametrize("n_pairs", [1, 2, 3])
+def test_the_cheapest_pairs_that_share_nothing_become_one_each(n_pairs):
+    model, params = some(7, seed=3)
+    parts = list(zip(params["weights"], params["means"], params["covariances"], strict=True))
+    left, pairs = set(range(7)), []
+    while len(pairs) < n_pairs:
+        pairs.append(min(itertools.combinations(sorted(left), 2), key=lambda ij: price(parts[ij[0]], parts[ij[1]])))
+        left -= set(pairs[-1])
+    expected = [parts[i] for i in left] + [together(parts[i], parts[j]) for i, j in pairs]
+    found = merged(model, params, 100.0, n_pairs)
+    assert len(found["weights"]) == 7 - n_pairs
+    for weight, mean, covariance in expected:
+        at = int(np.abs(found["means"] - mean).sum(axis=1).argmin())
+        assert found["weights"][at] == pytest.approx(weight)
+        np.testing.assert_allclose(found["means"][at], mean, atol=1e-12)
+        np.testing.assert_allclose(found["covariances"][at], covariance, atol=1e-10)
+
+
+@pytest.mark.parametrize("shape", [*SHAPES, "VVE", "EEI"])
+def test_a_merge_keeps_mean_and_weight_in_every_shape(shape):
+    model, params = some(6, shape)
+    found = merged(model, params, 100.0, 2)
+    found.check()
+    assert found["weights"].sum() == pytest.approx(1.0)
+    np.testing.assert_allclose(found["weights"] @ found["means"], params["weights"] @ params["means"], atol=1e-12)
+    # No more pairs than there are components for.
+    assert len(merged(model, params, 100.0, 10)["weights"]) == 3
+
+
+def test_components_without_volume_are_a_numerical_failure():
+    model, params = some(3)
+    with pytest.raises(NumericalFailure, match="no volume"):
+        merged(model, params.replace(covariances=np.zeros((3, 2, 2))), 100.0, 1)
+
+
+def test_equal_weights_stay_equal():
+    model, params = some(5)
+    model = type(model)(model.family, equal_weights=True)
+    np.testing.assert_allclose(merged(model, params, 100.0, 1)["weights"], 0.25)
+
+
+def test_how_many_components_a_descent_begins_with():
+    model = mixture(10, 8, "full")
+    assert components_above(model, 1e6) == 60
+    assert components_above(model, 30 * 27.5) == 30
+    assert components_above(model, 19 * 27.0) == 0
+    assert components_above(mixture(1, 8, "full"), 1e6) == components_above(mixture(10, 8, "tied"), 1e6) == 0
+
+
+def test_a_descent_counts_its_passes_by_their_share():
+    model, asked = mixture(3, 2, "full", 1e-4), []
+
+    def steps(larger, params, n_iter):
+        asked.append((larger.n_components, n_iter))
+        assert len(params["weights"]) == larger.n_components
+        return params, n_iter + 1.0
+
+    params, passes = descended(model, some(14)[1], 100.0, steps)
+    assert asked == [(14, 1), (12, 1), (11, 1), (10, 1), (9, 1), (8, 1), (7, 1), (6, 1), (5, 1), (4, 2)]
+    assert passes == pytest.approx((2 * (14 + 12 + 11 + 10 + 9 + 8 + 7 + 6 + 5) + 3 * 4) / 3)
+    assert len(params["weights"]) == 3
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_descent_finds_the_groups(shape):
+    model, source = mixture(4, 2, shape, 1e-4), ArraySource(X)
+
+    def steps(larger, params, n_iter):
+        rule = AitkenRule(source.weight)
+        ended = run(Plain("off").solver(larger, rule), source, params, rule, Limits(n_iter))
+        return ended.params, ended.passes
+
+    # Five parts to a group, by the distance from its centre.
+    parts = np.concatenate([np.argsort(np.argsort(X[TRUTH == k, 0])) // 12 + 5 * k for k in range(4)])
+    params, _ = descended(model, start_from(enlarged(model, 20), X, parts), source.weight, steps)
+    nearest = np.abs(params["means"][:, None] - CENTRES).max(axis=2)
+    assert sorted(nearest.argmin(axis=1)) == [0, 1, 2, 3] and nearest.min(axis=1).max() < 1.0
+
+
+def test_a_search_begins_from_above_where_rounds_have_not_agreed():
+    rows = table(7, 900, 4, 9, spread=0.7)
+    account = GaussianMixture(6, random_state=0).fit(rows).fit_result_.account
+    kinds = {start.index: start.kind for start in account.starts}
+    above = [i for i, kind in kinds.items() if kind == "from above"]
+    assert account.rounds > 3 and above and min(above) >= 3 * 8
+    assert {kinds[i] for i in range(24)} <= set(KINDS)
+    # A kind that is asked for is the only one.
+    asked = GaussianMixture(6, init_params="k-means++", random_state=0).fit(rows).fit_result_.account
+    assert asked.rounds > 3 and {start.kind for start in asked.starts} == {"k-means++"}
