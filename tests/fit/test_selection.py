@@ -321,3 +321,21 @@ def test_few_iterations_asked_for_are_not_exceeded():
     settings = MixtureSettings(1, n_init=2, seed=1, max_iter=3)
     search = select_mixture(source_of("faithful"), [2, 3, 4, 5], ["full"], settings)
     assert all(cell.fit.n_iter <= 3 for cell in search.cells)
+
+
+def test_what_a_sample_found_is_told_of_all_the_rows():
+    x = rows_of(0, 30_000, 2, 3, spread=3.0)
+
+    def observer(task, start, info):
+        if task.round == "finish" and task.n_components == 3:
+            raise KeyboardInterrupt
+
+    settings = MixtureSettings(1, n_init=1, seed=1)
+    for watch in (None, observer):
+        found = select_mixture(ArraySource(x), [2, 3], ["EEE", "VVV"], settings, observer=watch)
+        for cell in found.cells:
+            source = ArraySource(x)
+            statistics = source.fold(cell.fit.model.expect, cell.fit.params)
+            assert cell.fit.objective == pytest.approx(statistics.loglik, rel=1e-12)
+            assert cell.fit.trace[-1] == cell.fit.objective
+    assert found.status is Status.INTERRUPTED

@@ -176,6 +176,7 @@ class CellRuns:
         start, state.least = state.best, -np.inf
         state.ends.clear()
         state.settle()
+        state.sampled = False
         end = self.climb(state, start.kind, start.run.params)
         if end is not None:
             state.take(end)

@@ -51,6 +51,7 @@ class CellState:
     cell: Cell | None = None
     reason: str = ""
     seconds: float = 0.0
+    sampled: bool = False  # whether its ends are on some of the rows
     least: float = -np.inf  # the highest objective of a cell that this one contains
 
     @property

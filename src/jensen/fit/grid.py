@@ -187,6 +187,8 @@ class _Grid(CellRuns):
         self.table, whole = search_rows(self.source, self.data, largest, self.settings.seed)
         weight = None if (self.table.weight == 1.0).all() else self.table.weight
         self.rows = ArraySource(self.table.rows, weight)
+        for state in open_states:
+            state.sampled = not whole
         self.labels = self.cut_trees()
         self._each("explore", open_states, self.explore)
         self._compare(open_states)
@@ -368,13 +370,20 @@ class _Grid(CellRuns):
             for i, end in enumerate(state.ends)
         )  # fmt: skip
         assert self.settings.seed is not None
+        ended = self._on_all_rows(state, best.run) if state.sampled else best.run
         fit = as_fit(
-            state.model, self.source, self.data, best.run, records, None, self.settings.seed, self.feature_names,
+            state.model, self.source, self.data, ended, records, None, self.settings.seed, self.feature_names,
             state.seconds,
         )  # fmt: skip
         reason = "" if fit.is_sound else "degenerate: " + "; ".join(fit.faults[:2])
         entropy = partial(classification_entropy, state.model, self.source, fit.params)
         return Cell(k, label, fit, reason, False, state.seconds, entropy)
+
+    def _on_all_rows(self, state: CellState, ended: Run[Any]) -> Run[Any]:
+        """A run on a sample that nobody finished, with the objective of all the rows at its end."""
+        statistics = self.source.fold(state.model.expect, ended.params)
+        objective = state.model.objective(ended.params, statistics)
+        return replace(ended, statistics=statistics, objective=objective, trace=(*ended.trace[:-1], objective))
 
     def hold_out(self, state: CellState) -> None:
         """Log-likelihood of the rows when they are held out."""
