@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from sklearn.utils.validation import check_is_fitted
 
 from jensen.core.block import AnyArray
 from jensen.errors import InputError
@@ -15,6 +18,9 @@ from jensen.infer.merging import Combination, combine
 from jensen.infer.mixtures import mixture_analysis, mixture_diagnosis
 from jensen.infer.projection import Projection, projection
 from jensen.infer.standard_errors import ConfidenceIntervals, StandardErrors
+
+if TYPE_CHECKING:
+    from jensen.report.mixture import Kind
 
 
 class AfterFit:
@@ -133,3 +139,56 @@ class AfterFit:
         weights, means = params["weights"][: len(params["means"])], params["means"]
         matrices = full_covariances(self._fitted.layout, params)
         return projection(weights / weights.sum(), means, matrices, balance=balance, n_directions=n_directions)
+
+    def plot(
+        self,
+        X: Any = None,
+        kind: Kind = "clusters",
+        ax: Any = None,
+        *,
+        sample_weight: Any = None,
+        columns: Sequence[int | str] | None = None,
+        level: float = 0.95,
+    ) -> Any:
+        """Draw the fit; needs matplotlib, ``pip install 'jensen[plot]'``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d), default=None
+            The rows. ``"trace"`` needs none, and ``"density"`` can do without. More than 20,000 are counted or averaged
+            in bins, as the picture then says.
+        kind : str, default="clusters"
+            ``"clusters"``: one column has the densities over a histogram, two have the rows by component with
+            ellipses of 50 and 95 %, up to six every pair of columns, more the projection. ``"projection"``: the two
+            directions in which components differ most. ``"density"``: contours of it. ``"uncertainty"``: how doubtful
+            each row's component is. ``"responsibilities"``: of all rows, as a strip. ``"fit"``: whether the rows may
+            come from the mixture. ``"profiles"``: each component against the whole. ``"estimates"``: weights and means
+            with confidence intervals. ``"trace"``: the objective over the iterations, and the ends of all starts.
+        ax : matplotlib Axes, default=None
+            Where to draw; a new figure by default.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of the rows.
+        columns : sequence of int or str, default=None
+            Which columns to show, by number or name; all by default. For clusters, density, uncertainty, profiles and
+            estimates.
+        level : float, default=0.95
+            Coverage of the intervals of profiles and estimates.
+
+        Returns
+        -------
+        matplotlib Axes
+            The axes drawn into. Pictures of several panels have them in its ``child_axes``.
+
+        Raises
+        ------
+        InputError
+            If matplotlib is missing, the kind is unknown, an argument does not go with it, or `X` is needed and is not
+            there or does not fit the estimator.
+        """
+        from jensen.report.mixture import plot_mixture
+
+        check_is_fitted(self)
+        rows = None if X is None else self._rows(X)
+        weight = None if rows is None else check_sample_weight(sample_weight, len(rows))
+        record = getattr(self, "fit_result_", None)
+        return plot_mixture(self._fitted, rows, weight, kind=kind, ax=ax, columns=columns, level=level, record=record)

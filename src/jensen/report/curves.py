@@ -6,13 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from jensen.errors import InputError
 from jensen.families.shapes.table import covariance_shape
 from jensen.fit.selection import CRITERION_NAMES, Selection
-
-# Okabe & Ito's colours, which colour-blind readers can tell apart; markers and dashes tell them apart in print.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_MARKERS = "osD^v<>"
+from jensen.report.drawing import COLOURS, MARKERS, axes
 
 
 def criterion_curves(selection: Selection, ax: Any = None) -> Any:
@@ -34,12 +30,7 @@ def criterion_curves(selection: Selection, ax: Any = None) -> Any:
     InputError
         If matplotlib is not installed.
     """
-    try:
-        from matplotlib import pyplot
-    except ImportError:
-        raise InputError("plots need matplotlib: install it with pip install 'jensen[plot]'") from None
-    if ax is None:
-        ax = pyplot.subplots(figsize=(7.0, 4.2), layout="constrained")[1]
+    ax = axes(ax, 7.0, 4.2)
     lines: dict[str, list[tuple[int, float]]] = {}
     for cell in selection.cells:
         value = cell.value(selection.criterion)
@@ -52,7 +43,7 @@ def criterion_curves(selection: Selection, ax: Any = None) -> Any:
         counts, values = zip(*sorted(points), strict=True)
         style = "-" if kind.orientation == "V" else "--" if kind.orientation == "E" else ":"
         ax.plot(
-            counts, values, style, color=_COLOURS[number % len(_COLOURS)], marker=_MARKERS[number // len(_COLOURS)],
+            counts, values, style, color=COLOURS[number % len(COLOURS)], marker=MARKERS[number // len(COLOURS)],
             markersize=3.5, linewidth=1.2, label=name,
         )  # fmt: skip
     ranked = selection.ranked()
