@@ -117,3 +117,9 @@ def test_what_starts_and_optima_are_ranked_by():
     good = StartRecord(0, "kmeans", -1.0, Status.CONVERGED, 3, (), 0.0)
     assert good.is_sound and not replace(good, faults=("bad",)).is_sound
     assert not replace(good, status=Status.DEGENERATE).is_sound
+
+
+def test_optima_that_print_alike_are_told_as_one():
+    heights = (-10.0, -10.001, -12.0, -12.004, -15.0)
+    told = account(*(optimum(height, n) for height, n in zip(heights, (5, 2, 1, 2, 1), strict=True)))
+    assert str(told) == "5 of 11 starts ended at -9.50; 2 less than 0.01 beside it; 3 at -11.50; 1 at -14.50."

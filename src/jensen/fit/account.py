@@ -189,12 +189,21 @@ class Account:
     def __str__(self) -> str:
         best, higher = self.optima[0], self.set_aside
         finished = sum(start.optimum is not None for start in self.starts)
-        others = sorted((o for o in self.optima[1:] if o.n_starts and o not in higher), key=lambda o: -o.n_starts)
-        parts = [f"{best.n_starts} of {finished} starts ended at {best.loglik:.2f}"]
-        parts += [f"{o.n_starts} at {o.loglik:.2f}" for o in others[:_NAMED]]
+        # Optima that print alike are told as one.
+        heights: dict[str, int] = {}
+        for other in self.optima[1:]:
+            if other.n_starts and other not in higher:
+                height = f"{other.loglik:.2f}"
+                heights[height] = heights.get(height, 0) + other.n_starts
+        top = f"{best.loglik:.2f}"
+        parts = [f"{best.n_starts} of {finished} starts ended at {top}"]
+        if top in heights:
+            parts.append(f"{heights.pop(top)} less than 0.01 beside it")
+        others = sorted(heights.items(), key=lambda one: -one[1])
+        parts += [f"{n} at {height}" for height, n in others[:_NAMED]]
         if len(others) > _NAMED:
             n = len(others) - _NAMED
-            parts.append(f"{sum(o.n_starts for o in others[_NAMED:])} at {n} other{'s' * (n != 1)}, no higher")
+            parts.append(f"{sum(count for _, count in others[_NAMED:])} at {n} other{'s' * (n != 1)}, no higher")
         dropped = sum(start.status is Status.DROPPED for start in self.starts)
         if dropped:
             parts.append(f"{dropped} fell behind and were dropped")
@@ -204,10 +213,10 @@ class Account:
             parts.append(f"{gained} in {n} escape{'s' * (n != 1)}")
         text = (f"On a sample of {self.n_rows:,} rows: " if self.sampled else "") + "; ".join(parts) + "."
         if higher:
-            top = max(higher, key=lambda o: (not o.faults, o.objective))
-            why = (*top.faults, *top.narrow)
-            reached = f", {top.n_starts} start{'s' * (top.n_starts != 1)}" if top.n_starts else ""
-            text += f" Set aside: {top.loglik:.2f} ({why[0]}{reached})"
+            aside = max(higher, key=lambda o: (not o.faults, o.objective))
+            why = (*aside.faults, *aside.narrow)
+            reached = f", {aside.n_starts} start{'s' * (aside.n_starts != 1)}" if aside.n_starts else ""
+            text += f" Set aside: {aside.loglik:.2f} ({why[0]}{reached})"
             text += f" and {len(higher) - 1} more" if len(higher) > 1 else ""
             text += f"; {self.advice}." if self.advice else "."
         return f"{text} {_ENDINGS[self.ending]}." if self.ending != "agreed" else text
