@@ -1,5 +1,7 @@
 """Settings and fixtures of the whole suite."""
 
+import os
+
 import pytest
 from hypothesis import settings
 
@@ -9,6 +11,9 @@ from jensen.data import pool
 # The same examples in every run, and no limit on the time of one: a shared machine is not a failure.
 settings.register_profile("steady", derandomize=True, deadline=None, max_examples=40)
 settings.load_profile("steady")
+
+# Pictures go to no screen.
+os.environ.setdefault("MPLBACKEND", "Agg")
 
 
 @pytest.fixture
