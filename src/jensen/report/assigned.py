@@ -14,14 +14,14 @@ from jensen.report.drawing import COLOURS, DARK, GREY, MOST_MARKS, axes, note, s
 from jensen.report.view import View
 
 # Columns of the strip, and steps of the largest responsibility by which many rows are sorted.
-_STRIP, _STEPS = 1_000, 2_000
+_STRIP, _STEPS = 1_000, 500
 
 
 def responsibilities(view: View, ax: Any = None) -> Any:
     """A strip for each component: the rows' responsibilities, sorted by component and the surest first.
 
     A row takes a width in proportion to its weight. Where there are more rows than the strip has columns, each column
-    shows the mean over its rows; more than 20,000 rows are sorted in 2,000 steps of their largest responsibility. Rows
+    shows the mean over its rows; more than 20,000 rows are sorted in 500 steps of their largest responsibility. Rows
     that were trimmed stand with the component nearest to them.
 
     Parameters
@@ -118,7 +118,8 @@ def trace(record: MixtureFit, ax: Any = None) -> Any:
     ends = np.array([value for points in groups.values() for _, value in points if np.isfinite(value)])
     # The first step is often long, and some starts end anywhere: neither may flatten the rest.
     last = float(path[-1])
-    low = min(float(path[min(1, len(path) - 1)]), last, float(np.quantile(ends, 0.1)) if len(ends) else last)
+    first, second = float(path[0]), float(path[min(1, len(path) - 1)])
+    low = min(max(first, last - 40.0 * (last - second)), last, float(np.quantile(ends, 0.1)) if len(ends) else last)
     top = min(max(last, float(ends.max(initial=last))), 2.0 * last - low + 1e-3 * abs(last))
     pad = 0.05 * (top - low) + 1e-9 * max(abs(top), 1.0)
     for name, (mark, shade, face) in _FATES.items():
@@ -133,13 +134,14 @@ def trace(record: MixtureFit, ax: Any = None) -> Any:
     longest = max([len(path) - 1, *(at for points in groups.values() for at, _ in points)])
     if longest > 20 * max(len(path) - 1, 10):
         ax.set_xscale("symlog", linthresh=10)
-    ax.set_xlim(-0.02 * max(longest, 1), 1.05 * max(longest, 1))
+        ax.set_xlim(-0.5, 1.5 * longest)
+    else:
+        ax.set_xlim(-0.02 * max(longest, 1), 1.05 * max(longest, 1))
     ax.set_ylim(low - pad, top + pad)
     ax.set_xlabel("iteration")
     ax.set_ylabel("objective (penalised log-likelihood)")
-    ax.legend(
-        title="ends of starts" if groups else None, fontsize=8, title_fontsize=8, frameon=False, loc="lower right"
-    )
+    ax.legend(title="ends of starts" if groups else None, fontsize=8, title_fontsize=8, framealpha=0.8, loc="best")
+    ax.ticklabel_format(axis="y", useOffset=False)
     ax.grid(alpha=0.3, linewidth=0.5)
     note(ax, *told)
     return ax

@@ -143,7 +143,7 @@ def fit(view: View, ax: Any = None) -> Any:
     """
     found = calibration(view)
     ax = axes(ax, 8.4, 3.8)
-    left, right = panels(ax, 1, 2, gap=(0.14, 0.0))[0]
+    left, right = panels(ax, 1, 2, gap=(0.18, 0.0))[0]
     _bars(left, found, view)
     _quantiles(right, found)
     limit = _KOLMOGOROV / np.sqrt(found.n)

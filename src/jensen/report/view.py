@@ -16,8 +16,8 @@ from jensen.fit.result import full_covariances
 from jensen.infer.projection import projection
 from jensen.report.drawing import short_names
 
-# Responsibilities of so many numbers are held at a time: those of ten million rows would be gigabytes.
-_CHUNK = 1 << 22
+# Responsibilities held at a time, in numbers: those of ten million rows would be gigabytes, and out of the cache.
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
