@@ -452,6 +452,7 @@ def slow_data():
     return np.concatenate([rng.normal(centre, 1.0, (1500, 4)) for centre in (0.0, 1.5, 2.2, 3.0)])
 
 
+@pytest.mark.filterwarnings("ignore:The best optimum was reached once")
 def test_slow_fits_are_accelerated_and_never_fall():
     x = slow_data()
     plain = GaussianMixture(4, random_state=0, accelerate="off", max_iter=3000).fit(x).fit_result_

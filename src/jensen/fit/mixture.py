@@ -266,7 +266,8 @@ def _makers(
         def make(index: int) -> tuple[str, Parameters]:
             if index < len(besides):
                 return besides[index]
-            kind = kinds[(index - len(besides)) % len(kinds)]
+            # The others are those of a search without them.
+            kind = kinds[index % len(kinds)]
             rng = stream(seed, "start", index)
             if isinstance(kind, str):
                 return kind, outliers.around(*_drawn(kind, outliers, source, table, rng, index))

@@ -44,7 +44,7 @@ class MixtureSettings:
     warm_start : Parameters or None
         Parameters to go on from; nothing is drawn.
     besides : tuple of (str, Parameters)
-        Starts that a search takes before those that it draws, with their kinds.
+        Starts that a search takes in place of the first ones that it would draw, with their kinds.
     history : tuple of float, default=()
         Last objectives of the fit that `warm_start` ended, for the rule on the gain still to come.
     seed : int or None
