@@ -1,6 +1,7 @@
 """Settings and fixtures of the whole suite."""
 
 import os
+import time
 
 import pytest
 from hypothesis import settings
@@ -21,3 +22,11 @@ def threads():
     """`jensen.threads`, whose setting is forgotten after the test."""
     yield jensen.threads
     pool._POOL.size = None
+
+
+@pytest.fixture
+def leap(monkeypatch):
+    """Make the clock leap an hour ahead: a time limit that ends at an event of the run, on machines of any speed."""
+    ahead, real = [0.0], time.perf_counter
+    monkeypatch.setattr(time, "perf_counter", lambda: real() + sum(ahead))
+    return lambda: ahead.append(3600.0)

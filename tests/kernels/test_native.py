@@ -605,24 +605,29 @@ def test_bursts_refuse_arrays_that_do_not_fit():
 def test_other_threads_run_while_a_pass_runs(isa):
     x = np.random.default_rng(0).standard_normal((60_000, 16))
     given = problem("full", 1, 16, 64)[2:]
-    began, ended = threading.Event(), threading.Event()
 
-    def work():
-        began.set()
-        choose.gaussian_moments(x, None, *given)
-        ended.set()
+    def longest_wait():
+        """As a part of the pass's time, the longest in which this thread could do nothing."""
+        began, ended = threading.Event(), threading.Event()
 
-    worker = threading.Thread(target=work)
-    worker.start()
-    began.wait()
-    start = last = time.perf_counter()
-    longest = 0.0
-    while not ended.is_set():
-        now = time.perf_counter()
-        longest, last = max(longest, now - last), now
-    worker.join()
-    # Were the lock held, nothing would happen here until the pass is over.
-    assert longest < 0.5 * (last - start)
+        def work():
+            began.set()
+            choose.gaussian_moments(x, None, *given)
+            ended.set()
+
+        worker = threading.Thread(target=work)
+        worker.start()
+        began.wait()
+        start = last = time.perf_counter()
+        longest = 0.0
+        while not ended.is_set():
+            now = time.perf_counter()
+            longest, last = max(longest, now - last), now
+        worker.join()
+        return longest / max(last - start, 1e-9)
+
+    # Were the lock held, nothing would happen here until the pass is over, ever; a busy machine may halt one pass.
+    assert any(longest_wait() < 0.5 for _ in range(10))
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=["float64", "float32"])
