@@ -7,7 +7,9 @@ from mixtures import fit
 from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.errors import InputError
+from jensen.fit import alone
 from jensen.fit.grid import select_mixture
+from jensen.fit.mixture import fit_mixture
 from jensen.fit.settings import MixtureSettings
 
 
@@ -65,6 +67,26 @@ def test_the_time_limit_leaves_cells_out(leap):
     assert found.status is Status.OUT_OF_TIME
     assert [cell.reason.startswith("not reached") for cell in found.cells] == 2 * [False] + 6 * [True]
     assert found.best.params.is_finite
+
+
+@pytest.mark.parametrize(("at", "n_fitted"), [(3, 2), (7, 6)], ids=["explore", "confirm"])
+def test_an_interrupt_between_fits_keeps_the_cells(at, n_fitted, monkeypatch):
+    calls = []
+
+    def interrupted(*args, **kwargs):
+        calls.append(args)
+        if len(calls) == at:
+            raise KeyboardInterrupt
+        return fit_mixture(*args, **kwargs)
+
+    monkeypatch.setattr(alone, "fit_mixture", interrupted)
+    found = chosen(noise=True)
+    assert found.status is Status.INTERRUPTED and found.best.is_sound
+    assert sum(cell.fit is not None for cell in found.cells) == n_fitted
+    calls.clear()
+    at = 1
+    with pytest.raises(KeyboardInterrupt):
+        chosen(noise=True)
 
 
 def test_what_cannot_be_fitted_is_said():

@@ -38,3 +38,11 @@ def test_a_column_twice_and_a_constant_one():
     (one,) = found(x)
     assert {one.column, *one.others} == {1, 3} and one.coefficients == pytest.approx((1.0,))
     assert one.words(("a", "b", "c", "d", "e")) in ("'d' is 'b', but for a constant", "'b' is 'd', but for a constant")
+
+
+def test_a_column_that_varies_in_rows_outside_the_sample():
+    x = np.column_stack([np.random.default_rng(0).normal(size=(200_000, 2)), np.zeros(200_000)])
+    x[5, 2] = 1.0
+    data = summarise(ArraySource(x), 0)
+    assert data.informative.all() and np.ptp(data.rows[:, 2]) == 0
+    assert collinear_columns(data) == ()

@@ -11,6 +11,7 @@ from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.errors import InputError
 from jensen.families.shapes import SHAPES, contains
+from jensen.fit import holdout
 from jensen.fit.grid import MIN_CONFIRMED, select_mixture
 from jensen.fit.mixture import fit_mixture
 from jensen.fit.result import full_covariances
@@ -202,6 +203,17 @@ def test_table_has_a_record_for_each_cell_with_every_criterion(search):
     assert criteria.aicc(-10.0, 8, 9.0) == np.inf
 
 
+def test_entropy_is_that_of_the_fit_that_a_search_found():
+    rng = np.random.default_rng(0)
+    groups = ([0, 0], 1.0), ([4, 0], 0.6), ([0, 4], 1.5), ([3, 3], 0.3), ([1.5, 1.5], 0.4), ([-2, 2], 0.5)
+    x = np.vstack([rng.normal(mean, scale, (60, 2)) for mean, scale in groups])
+    found = select_mixture(ArraySource(x), [2, 8], ["full", "EII", "VEI"], MixtureSettings(1, n_init="auto", seed=1))
+    assert any(cell.fit.account is not None for cell in found.cells)
+    for cell in found.cells:
+        shares = cell.fit.fitted.responsibilities(x)
+        assert cell.entropy == pytest.approx(-(shares * np.log(np.maximum(shares, 1e-300))).sum(), rel=1e-9, abs=1e-9)
+
+
 def test_a_criterion_that_does_not_apply_never_wins():
     source = ArraySource(rows_of(0, 12, 2, 2, spread=9.0))
     found = select_mixture(source, [1, 2, 3], ["VVV"], MixtureSettings(1, n_init=1, seed=0), criterion="aicc")
@@ -297,6 +309,42 @@ def test_interrupt_keeps_the_table_so_far(after):
     assert search.status is Status.INTERRUPTED
     assert search.best.is_sound
     assert all(cell.fit is not None or "interrupted" in cell.reason for cell in search.cells)
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_interrupt_while_rows_are_held_out_keeps_the_cells(n, threads, monkeypatch):
+    threads(n)
+    real, calls = holdout.run, []
+
+    def interrupted(solver, source, start, rule, limits=None, observer=None):
+        def tell(info):
+            calls.append(info)
+            if len(calls) == 2:
+                raise KeyboardInterrupt
+
+        return real(solver, source, start, rule, limits, tell)
+
+    monkeypatch.setattr(holdout, "run", interrupted)
+    found = select_mixture(source_of("faithful"), [1, 2], ["full"], MixtureSettings(1, n_init=2, seed=1), cv=3)
+    assert found.status is Status.INTERRUPTED and found.best.is_sound
+    assert any(np.isnan(cell.heldout) for cell in found.cells)
+
+
+def test_time_that_ends_while_rows_are_held_out_leaves_no_part_of_a_sum(leap, monkeypatch):
+    settings = MixtureSettings(1, n_init=2, seed=1)
+    whole = select_mixture(source_of("faithful"), [1, 2], ["full"], settings, cv=3)
+    real = holdout.run
+
+    def late(*args):
+        leap()
+        return real(*args)
+
+    monkeypatch.setattr(holdout, "run", late)
+    found = select_mixture(source_of("faithful"), [1, 2], ["full"], settings, cv=3, max_time=1800.0)
+    assert found.status is Status.OUT_OF_TIME and found.best.is_sound
+    assert np.isnan([cell.heldout for cell in found.cells]).any()
+    for cell, other in zip(found.cells, whole.cells, strict=True):
+        assert np.isnan(cell.heldout) or cell.heldout == other.heldout
 
 
 def test_interrupt_before_anything_is_fitted_goes_through(monkeypatch):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -54,7 +53,7 @@ class _Alone:
         began, observer = time.perf_counter(), self.observer
         if self.status is not Status.CONVERGED or (self.fitted and began > self.deadline):
             self.status = Status.OUT_OF_TIME if self.status is Status.CONVERGED else self.status
-            return Cell(k, label, reason=f"not reached: {self.status.message.split(':')[0]}")
+            return self._not_reached(k, label)
         if k > len(self.data.rows):
             return Cell(k, label, reason=f"more components than the {len(self.data.rows)} different rows")
 
@@ -77,11 +76,19 @@ class _Alone:
             )
         except (InputError, NumericalFailure) as error:
             return Cell(k, label, reason=str(error), seconds=time.perf_counter() - began)
+        except KeyboardInterrupt:
+            if not self.fitted:
+                raise
+            self.status = Status.INTERRUPTED
+            return self._not_reached(k, label)
         self.fitted += 1
         if fit.status in (Status.INTERRUPTED, Status.OUT_OF_TIME):
             self.status = fit.status
         reason = "" if fit.is_sound else "degenerate: " + "; ".join(fit.faults[:2])
-        return Cell(k, label, fit, reason, False, time.perf_counter() - began, partial(_entropy, fit, self.source))
+        return Cell(k, label, fit, reason, False, time.perf_counter() - began, self.source)
+
+    def _not_reached(self, k: int, label: str) -> Cell:
+        return Cell(k, label, reason=f"not reached: {self.status.message.split(':')[0]}")
 
 
 def select_alone(
@@ -148,12 +155,3 @@ def _better(before: Cell, found: Cell, is_done: bool) -> Cell:
         return replace(before, seconds=seconds)
     risen = (found.fit.is_sound, found.fit.objective) >= (before.fit.is_sound, before.fit.objective)
     return replace(found if risen else before, confirmed=is_done, seconds=seconds)
-
-
-def _entropy(fit: MixtureFit, source: ArraySource) -> float:
-    """Sum of the entropies of the rows' responsibilities, noise included; of a trimmed fit, over the rows it keeps."""
-    fitted, weight = fit.fitted, source.row_weights
-    shares = source.collect(fitted.model.responsibilities, fit.params)
-    logs = np.log(np.maximum(shares, np.finfo(np.float64).tiny))
-    kept = weight if fitted.threshold is None else weight * (fitted.row_loglik(source.x) >= fitted.threshold)
-    return max(-float(kept @ (shares * logs).sum(axis=1)), 0.0)

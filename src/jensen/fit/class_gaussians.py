@@ -26,7 +26,7 @@ from jensen.fit.class_rows import ClassRows, fault, template, undetermined
 from jensen.models.mixture import Mixture, MixtureStatistics
 from jensen.models.posterior import LABELS, Labelled
 from jensen.numerics.logspace import normalise_logs
-from jensen.solve.loop import Limits, run
+from jensen.solve.loop import Limits, run, unless_interrupted
 from jensen.solve.stopping import AitkenRule
 from jensen.solve.variants import Plain
 
@@ -292,9 +292,7 @@ def _run(rows: ClassRows, model: Mixture, start: Parameters, priors: Array | Non
     if priors is not None:
         fitted, (begun,) = under_constraints(fitted, [start.replace(weights=priors)], {"weights": True}, ())
     rule = AitkenRule(rows.source.weight)
-    ended = run(Plain("auto").solver(fitted, rule), rows.source, begun, rule, limits)
-    if ended.status is Status.INTERRUPTED:
-        raise KeyboardInterrupt("the fit was interrupted")
+    ended = unless_interrupted(run(Plain("auto").solver(fitted, rule), rows.source, begun, rule, limits))
     params = model.parameters(**ended.params.values)
     plain = Labelled(Mixture(family.unregularised()))
     loglik = rows.source.fold(plain.expect, params).loglik

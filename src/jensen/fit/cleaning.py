@@ -12,7 +12,7 @@ from jensen.errors import NumericalFailure
 from jensen.fit.starts import draw_start
 from jensen.fit.summary import DataSummary
 from jensen.models.mixture import Mixture
-from jensen.solve.loop import Limits, run
+from jensen.solve.loop import Limits, run, unless_interrupted
 from jensen.solve.stopping import AitkenRule
 from jensen.solve.variants import Plain
 
@@ -90,7 +90,7 @@ def first_density(model: Mixture, data: DataSummary, rng: np.random.Generator) -
     rule = AitkenRule(source.weight)
     try:
         start = draw_start("kmeans", model, data, rng)
-        found = run(Plain("off").solver(model, rule), source, start, rule, Limits(_FIRST_STEPS))
+        found = unless_interrupted(run(Plain("off").solver(model, rule), source, start, rule, Limits(_FIRST_STEPS)))
     except NumericalFailure:
         return None
     return source.collect(model.row_loglik, found.params)

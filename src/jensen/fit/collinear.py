@@ -59,7 +59,8 @@ def collinear_columns(data: DataSummary) -> tuple[Combination, ...]:
     tuple of Combination
         By QR with column pivoting on columns in standard deviations (Golub & Van Loan 2013, section 5.4.2).
     """
-    columns = np.flatnonzero(data.informative)
+    # A column may vary in rows alone that are not in the table.
+    columns = np.flatnonzero(data.informative & (np.ptp(data.rows, axis=0) > 0))
     if len(columns) < 2 or len(data.rows) <= len(columns):
         return ()
     weight = data.weight / data.weight.sum()

@@ -14,7 +14,6 @@ import numpy as np
 
 from jensen.core.block import AnyArray, Array
 from jensen.core.parameters import Parameters
-from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.errors import NumericalFailure
 from jensen.families.gaussian import Gaussian
@@ -30,7 +29,7 @@ from jensen.fit.landscape import Together, serially
 from jensen.fit.regrouping import regrouped, shaken
 from jensen.models.mixture import Mixture
 from jensen.numerics.order import draw_by_weight
-from jensen.solve.loop import Limits, run
+from jensen.solve.loop import Limits, run, unless_interrupted
 from jensen.solve.stopping import AitkenRule
 from jensen.solve.variants import Plain
 
@@ -159,11 +158,10 @@ def _split(model: Mixture, source: ArraySource, share: Array, own: AnyArray, rng
         start = two.parameters(weights=np.array([0.5, 0.5]), means=centres, covariances=covariances)
         rule = AitkenRule(float(total), tol=0.01)
         try:
-            result = run(Plain("off").solver(two, rule), local, start, rule, Limits(_LOCAL_STEPS))
+            ended = run(Plain("off").solver(two, rule), local, start, rule, Limits(_LOCAL_STEPS))
+            result = unless_interrupted(ended)
         except NumericalFailure:
             continue
-        if result.status is Status.INTERRUPTED:
-            raise KeyboardInterrupt
         if two.faults(result.params, result.statistics):
             continue
         if best is None or result.objective > best.objective:

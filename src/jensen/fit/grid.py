@@ -14,7 +14,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from threading import Event
 from typing import Any
 
@@ -32,14 +31,15 @@ from jensen.fit.alone import select_alone
 from jensen.fit.cell_runs import CellRuns, Stopped
 from jensen.fit.cell_state import CellState, End, explained, largest_contained, levels_of
 from jensen.fit.collinear import collinear_columns
-from jensen.fit.holdout import classification_entropy, folds_of, held_out
-from jensen.fit.mixture import as_fit, fit_mixture, mixture_of
+from jensen.fit.holdout import folds_of, held_out
+from jensen.fit.mixture import DEFAULT_MAX_ITER, as_fit, fit_mixture, mixture_of
 from jensen.fit.mixture_search import search_rows
 from jensen.fit.result import MixtureFit
 from jensen.fit.selection import Cell, Criterion, Round, Selection, SelectionObserver, Task, rank
 from jensen.fit.settings import MixtureSettings
 from jensen.fit.summary import summarise
 from jensen.numerics.streams import fresh_seed
+from jensen.solve.loop import Limits
 
 # Starts of a cell where the number is left to the search: the cuts of two trees, and some that are drawn.
 EXPLORED = 4
@@ -376,8 +376,7 @@ class _Grid(CellRuns):
             state.seconds,
         )  # fmt: skip
         reason = "" if fit.is_sound else "degenerate: " + "; ".join(fit.faults[:2])
-        entropy = partial(classification_entropy, state.model, self.source, fit.params)
-        return Cell(k, label, fit, reason, False, state.seconds, entropy)
+        return Cell(k, label, fit, reason, False, state.seconds, self.source)
 
     def _on_all_rows(self, state: CellState, ended: Run[Any]) -> Run[Any]:
         """A run on a sample that nobody finished, with the objective of all the rows at its end."""
@@ -390,8 +389,9 @@ class _Grid(CellRuns):
         assert state.best is not None
         if state.cell is None:
             state.cell = self._cell(state)
+        limits = Limits(DEFAULT_MAX_ITER, self.deadline, self.cancel)
         try:
-            total = held_out(state.model, self.source, state.best.run.params, state.settings, self.folds, self.deadline)
+            total = held_out(state.model, self.source, state.best.run.params, state.settings, self.folds, limits)
         except NumericalFailure as failure:
             state.cell = replace(state.cell, reason=f"a fold has no fit: {explained(str(failure))}")
             return

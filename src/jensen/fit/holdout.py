@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from jensen.core.block import AnyArray, Array
+from jensen.core.block import AnyArray
 from jensen.core.parameters import Parameters
+from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.families.gaussian import Gaussian
-from jensen.fit.mixture import DEFAULT_MAX_ITER, acceleration_of, rule_of
+from jensen.fit.cell_runs import Stopped
+from jensen.fit.mixture import acceleration_of, rule_of
 from jensen.fit.settings import MixtureSettings
 from jensen.models.mixture import Mixture
 from jensen.numerics.order import row_keys
@@ -38,7 +40,7 @@ def held_out(
     params: Parameters,
     settings: MixtureSettings,
     folds: AnyArray,
-    deadline: float = np.inf,
+    limits: Limits,
 ) -> float:
     """Sum over folds of the log-likelihood of its rows under a fit to all other rows.
 
@@ -56,34 +58,27 @@ def held_out(
         How to climb.
     folds : ndarray of shape (n,)
         From `folds_of`.
-    deadline : float, default=inf
-        As in `Limits`.
+    limits : Limits
+        Of every fold's fit.
 
     Raises
     ------
     NumericalFailure
         If a fold's fit has no density.
+    Stopped
+        If the time is over or somebody interrupts before all folds are fitted.
     """
     family: Gaussian = model.family  # type: ignore[assignment]
     plain = Mixture(family.unregularised(), model.equal_weights)
-    weight: Array = np.ones(source.n_rows) if source.row_weight is None else source.row_weight
-    total = 0.0
+    weight, total = source.row_weights, 0.0
     for number in np.unique(folds):
         own = folds == number
         kept = ArraySource(source.x, np.where(own, 0.0, weight))
         left = ArraySource(source.x, np.where(own, weight, 0.0))
         rule = rule_of(settings, kept.weight)()
         solver = Plain(acceleration_of(settings)).solver(model, rule)
-        ended = run(solver, kept, params, rule, Limits(DEFAULT_MAX_ITER, deadline))
+        ended = run(solver, kept, params, rule, limits)
+        if ended.status in (Status.INTERRUPTED, Status.OUT_OF_TIME):
+            raise Stopped(ended.status)
         total += left.fold(plain.assess, ended.params).loglik
     return total
-
-
-def classification_entropy(model: Mixture, source: ArraySource, params: Parameters) -> float:
-    """-sum_ik w_i r_ik log r_ik of the plain density's responsibilities, at least 0."""
-    family: Gaussian = model.family  # type: ignore[assignment]
-    plain = Mixture(family.unregularised(), model.equal_weights)
-    shares = source.collect(plain.responsibilities, params)
-    logs = np.log(np.maximum(shares, np.finfo(np.float64).tiny))
-    weight = np.ones(source.n_rows) if source.row_weight is None else source.row_weight
-    return max(-float(weight @ (shares * logs).sum(axis=1)), 0.0)

@@ -13,7 +13,6 @@ import numpy as np
 from jensen.core.block import Array
 from jensen.core.contracts import Run
 from jensen.core.parameters import Parameters
-from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.errors import NumericalFailure
 from jensen.families.gaussian import Gaussian
@@ -24,7 +23,7 @@ from jensen.fit.kmeans import nearest_labels, seed_rows
 from jensen.fit.starts import spread_out
 from jensen.models.mixture import Mixture
 from jensen.numerics.order import draw_distinct
-from jensen.solve.loop import Limits, run
+from jensen.solve.loop import Limits, run, unless_interrupted
 from jensen.solve.stopping import AitkenRule
 from jensen.solve.variants import Plain
 
@@ -133,9 +132,7 @@ def shaken(
 def _climbed(model: Mixture, source: ArraySource, start: Parameters, n_iter: int) -> Run[Any] | None:
     rule = AitkenRule(source.weight, tol=0.01)
     try:
-        ended = run(Plain("off").solver(model, rule), source, start, rule, Limits(n_iter))
+        ended = unless_interrupted(run(Plain("off").solver(model, rule), source, start, rule, Limits(n_iter)))
     except NumericalFailure:
         return None
-    if ended.status is Status.INTERRUPTED:
-        raise KeyboardInterrupt
     return None if model.faults(ended.params, ended.statistics) else ended

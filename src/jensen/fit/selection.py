@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from jensen.core.status import Status
+from jensen.data.arrays import ArraySource
 from jensen.families.shapes.table import covariance_shape
 from jensen.fit.result import MixtureFit
 
@@ -42,8 +43,8 @@ class Cell:
         all cells get, and a criterion is an upper bound.
     seconds : float
         Wall time spent on the cell.
-    entropy_of : callable or None
-        Computes `entropy`, which takes a pass over the rows.
+    source : ArraySource or None
+        The rows, for `entropy`, which takes a pass over them.
     heldout : float
         Log-likelihood of the rows when they were held out; NaN where that was not asked for or could not be had.
     """
@@ -54,13 +55,20 @@ class Cell:
     reason: str = ""
     confirmed: bool = False
     seconds: float = 0.0
-    entropy_of: Callable[[], float] | None = field(default=None, repr=False)
+    source: ArraySource | None = field(default=None, repr=False)
     heldout: float = np.nan
 
     @cached_property
     def entropy(self) -> float:
-        """Sum of the entropies of the rows' responsibilities, weights included; 0 where every row is certain."""
-        return np.nan if self.entropy_of is None else self.entropy_of()
+        """-sum_ik w_i r_ik log r_ik, noise as one of the k, without trimmed rows; NaN without a fit."""
+        if self.fit is None or self.source is None:
+            return np.nan
+        fitted, weight = self.fit.fitted, self.source.row_weights
+        shares = self.source.collect(fitted.model.responsibilities, fitted.params)
+        if fitted.threshold is not None:
+            weight = weight * (fitted.row_loglik(self.source.x) >= fitted.threshold)
+        logs = np.log(np.maximum(shares, np.finfo(np.float64).tiny))
+        return max(-float(weight @ (shares * logs).sum(axis=1)), 0.0)
 
     @property
     def name(self) -> str:

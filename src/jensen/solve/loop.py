@@ -208,6 +208,19 @@ def run(
     )
 
 
+def unless_interrupted(ended: Run[Any]) -> Run[Any]:
+    """A run that is a part of something larger, which its interrupt ends as well.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If the run ended with one.
+    """
+    if ended.status is Status.INTERRUPTED:
+        raise KeyboardInterrupt
+    return ended
+
+
 def continued(before: Run[Any], after: Run[Any]) -> Run[Any]:
     """Two runs as one, of which the second began where the first had ended."""
     tried, accepted = (a + b for a, b in zip(before.extrapolations, after.extrapolations, strict=True))
