@@ -14,6 +14,7 @@ from jensen import datasets
 from jensen.data.arrays import ArraySource
 from jensen.errors import InputError
 from jensen.families.gaussian import Gaussian
+from jensen.fit import cleaning
 from jensen.fit.trimming import Trimmed, TrimmedOutliers, TrimmedSource, best_weights, edge_density
 from jensen.models.mixture import Mixture
 from jensen.solve.em import EM
@@ -259,3 +260,19 @@ def test_the_search_finds_what_many_starts_find(seed):
     assert found.account.rounds >= 3
     kinds = {move.kind for move in found.account.moves}
     assert {"less trimmed", "more trimmed"} <= kinds
+
+
+def test_an_interrupt_of_a_first_guess_ends_the_fit(monkeypatch):
+    real = cleaning.run
+
+    def interrupted(solver, source, start, rule, limits=None):
+        def tell(info):
+            if info.iteration == 1:
+                raise KeyboardInterrupt
+
+        return real(solver, source, start, rule, limits, tell)
+
+    monkeypatch.setattr(cleaning, "run", interrupted)
+    x = np.random.default_rng(0).normal(size=(100, 2))
+    with pytest.raises(KeyboardInterrupt):
+        fit(x, 2, n_init="auto", trim=0.05)
