@@ -182,7 +182,7 @@ def test_unusable_files_and_data_are_exit_code_1(shell, tmp_path, monkeypatch, a
         (["faithful", "-k", "two"], "neither a number"),
         (["faithful", "-k", "1:1000000000"], "spans more"),
         (["faithful", "-c", "oval"], "full, tied, diag, spherical"),
-        (["faithful", "--starts", "0"], "neither 'auto' nor a number"),
+        (["faithful", "--starts", "0"], "auto, or a whole number of at least 1"),
         (["faithful", "--tol", "nan"], "expected auto"),
         (["faithful", "--reg", "-1"], "at least 0"),
         (["faithful", "--max-iter", "1.5"], "a whole number"),

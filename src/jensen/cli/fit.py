@@ -12,12 +12,11 @@ from jensen.cli.group import INTERRUPTED, OK
 from jensen.cli.options import (
     AutoOr,
     Counts,
-    Names,
     Shapes,
-    Starts,
     check_distinct,
     check_model_output,
     check_table_output,
+    fitting_options,
 )
 from jensen.cli.output import print_json
 
@@ -34,21 +33,7 @@ SEARCHED = tuple(range(1, 10))
     help="Covariances: full, tied, diag, spherical or mclust's EII ... VVV, several of them, or all.  "
     "[default: full if -k is a number, else all]",
 )
-@click.option("--columns", type=Names(), help="Columns to use.  [default: all numeric ones]")
-@click.option("--weights", metavar="COLUMN", help="Column with the weights of the rows.")
-@click.option(
-    "--starts",
-    type=Starts(),
-    metavar="N",
-    default="auto",
-    show_default=True,
-    help="Starts of each mixture; auto searches until starts and escapes agree.",
-)
-@click.option(
-    "--seed", type=click.IntRange(0), metavar="N", default=1, show_default=True, help="Seed of all random draws."
-)
-@click.option("--max-time", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Time limit of the fit.")
-@click.option("--reg", type=AutoOr(float, 0.0), default="auto", show_default=True, help="Added to every variance.")
+@fitting_options
 @click.option("--tol", type=AutoOr(float, 0.0), default="auto", show_default=True, help="When to stop.")
 @click.option("--max-iter", type=AutoOr(int, 1), default="auto", show_default=True, help="Iterations of a start.")
 @click.option(

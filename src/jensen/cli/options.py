@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,20 +20,6 @@ else:
     _Type = click.ParamType
 
 MAX_RANGE = 1000
-
-
-class Starts(_Type):
-    """``auto``, or a number of at least 1."""
-
-    name = "N"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The word or the number."""
-        if value == "auto" or isinstance(value, int):
-            return value
-        if not str(value).isdigit() or int(value) < 1:
-            self.fail(f"{value!r} is neither 'auto' nor a number of at least 1", param, ctx)
-        return int(value)
 
 
 class Counts(_Type):
@@ -125,6 +112,32 @@ class Names(_Type):
         if not all(names):
             self.fail(f"{value!r} holds an empty name", param, ctx)
         return names
+
+
+_SHARED: tuple[Callable[[Any], Any], ...] = (
+    click.option("--columns", type=Names(), help="Columns to use.  [default: all numeric ones]"),
+    click.option("--weights", metavar="COLUMN", help="Column with the weights of the rows."),
+    click.option(
+        "--starts",
+        type=AutoOr(int, 1),
+        metavar="N",
+        default="auto",
+        show_default=True,
+        help="Starts of each mixture; auto also searches until starts and escapes agree.",
+    ),
+    click.option(
+        "--seed", type=click.IntRange(0), metavar="N", default=1, show_default=True, help="Seed of all random draws."
+    ),
+    click.option("--max-time", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Time limit."),
+    click.option("--reg", type=AutoOr(float, 0.0), default="auto", show_default=True, help="Added to every variance."),
+)
+
+
+def fitting_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command that fits mixtures ``--columns, --weights, --starts, --seed, --max-time`` and ``--reg``."""
+    for option in reversed(_SHARED):
+        command = option(command)
+    return command
 
 
 def check_model_output(path: str | None) -> None:

@@ -10,7 +10,7 @@ import click
 
 from jensen.cli.fit import SEARCHED
 from jensen.cli.group import INTERRUPTED, OK
-from jensen.cli.options import AutoOr, Counts, Names, Shapes, Starts, check_distinct, check_model_output
+from jensen.cli.options import Counts, Shapes, check_distinct, check_model_output, fitting_options
 from jensen.cli.output import print_json
 
 
@@ -35,21 +35,7 @@ from jensen.cli.output import print_json
 @click.option(
     "--cv", type=click.IntRange(2), metavar="N", help="Folds for the held-out log-likelihood.  [default: none]"
 )
-@click.option("--columns", type=Names(), help="Columns to use.  [default: all numeric ones]")
-@click.option("--weights", metavar="COLUMN", help="Column with the weights of the rows.")
-@click.option(
-    "--starts",
-    type=Starts(),
-    metavar="N",
-    default="auto",
-    show_default=True,
-    help="Starts of each mixture; auto also searches for the best ones.",
-)
-@click.option(
-    "--seed", type=click.IntRange(0), metavar="N", default=1, show_default=True, help="Seed of all random draws."
-)
-@click.option("--max-time", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Time limit.")
-@click.option("--reg", type=AutoOr(float, 0.0), default="auto", show_default=True, help="Added to every variance.")
+@fitting_options
 @click.option("--equal-weights", is_flag=True, help="Every component has the weight 1/K.")
 @click.option("--prior", is_flag=True, help="Fraley & Raftery's conjugate prior on means and covariances.")
 @click.option("--out", metavar="FILE", help="Write the best model to this .safetensors file.")
