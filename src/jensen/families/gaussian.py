@@ -37,8 +37,8 @@ from jensen.core.information import ComponentDerivatives
 from jensen.core.parameters import Parameters
 from jensen.errors import InputError
 from jensen.families.derivatives import gaussian_derivatives
-from jensen.families.moments import GaussianStatistics
-from jensen.families.mstep import as_matrices, constrained_means, covariances_about
+from jensen.families.moments import GaussianStatistics, products
+from jensen.families.mstep import constrained_means, covariances_about
 from jensen.families.shapes.domain import covariance_domain
 from jensen.families.shapes.prior import PseudoData, with_ridge
 from jensen.families.shapes.ratio import within_ratio
@@ -264,7 +264,7 @@ class Gaussian:
         for _ in range(_MAX_TURNS):
             before, means = params["means"], best
             if not free:
-                white = as_matrices(self.layout, whiten(self.layout, params)[0], *best.shape)
+                white = as_full(self.layout, whiten(self.layout, params)[0], *best.shape)
                 means = constrained_means(best, counts, white, before, held, "means" in equal)
             scatter, old = statistics.about(means).scatter, params["covariances"]
             covariances = covariances_about(self.kind, counts, scatter, self.ridge, old, "covariances" in equal)
@@ -299,7 +299,7 @@ class Gaussian:
         if self.prior is not None:
             away = means - self.prior.centre
             ridged = self.prior.scatter_with(self.layout, np.zeros_like(counts), means, ridged)
-            ridged = ridged + self.prior.strength * _outer(self.layout, away)
+            ridged = ridged + self.prior.strength * products(away, away, self.layout)
             weights, pull = counts + self.prior.count, pull - self.prior.strength * away
         if self.layout in ("full", "tied"):
             precision = np.swapaxes(whitening, -1, -2) @ whitening
@@ -396,12 +396,3 @@ class Gaussian:
             for k, ratio in enumerate(() if ratios is None else ratios)
             if ratio < NEARLY_SINGULAR
         )
-
-
-def _outer(layout: Layout, vectors: Array) -> Array:
-    """v_k v_k' of vectors (K, d), or what a layout keeps of them."""
-    if layout == "full":
-        return np.asarray(np.einsum("ki,kj->kij", vectors, vectors))
-    if layout == "tied":
-        return vectors.T @ vectors
-    return vectors**2 if layout == "diag" else np.asarray((vectors**2).sum(axis=1))

@@ -51,20 +51,20 @@ class GaussianStatistics:
         """The same moments about another shift (K, d)."""
         step = self.shift - shift
         first = self.first + self.counts[:, None] * step
-        moved = self.scatter + _products(self.first, step, self.layout) + _products(step, first, self.layout)
+        moved = self.scatter + products(self.first, step, self.layout) + products(step, first, self.layout)
         return type(self)(self.counts, first, moved, shift, self.layout)
 
     def centred(self) -> tuple[Array, Array]:
         """Means (K, d), and the scatter about them; a component without rows keeps its shift as mean."""
         alive = self.counts > 0
         step = np.divide(self.first, self.counts[:, None], out=np.zeros_like(self.first), where=alive[:, None])
-        scatter = self.scatter - _products(self.first, step, self.layout)
+        scatter = self.scatter - products(self.first, step, self.layout)
         if self.layout in ("diag", "spherical"):
             scatter = np.maximum(scatter, 0.0)
         return self.shift + step, scatter
 
 
-def _products(a: Array, b: Array, layout: Layout) -> Array:
+def products(a: Array, b: Array, layout: Layout) -> Array:
     """The outer products a_k b_k' of stacked vectors (K, d), or the part of them that a layout keeps."""
     if layout == "full":
         return np.asarray(np.einsum("ki,kj->kij", a, b))

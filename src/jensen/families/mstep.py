@@ -6,8 +6,8 @@ import numpy as np
 
 from jensen.core.block import AnyArray, Array
 from jensen.families.shapes.mstep import maximize_shape, maximize_variances
+from jensen.families.shapes.prior import with_ridge
 from jensen.families.shapes.table import CovarianceShape
-from jensen.kernels.portable import Layout
 from jensen.numerics.cholesky import symmetric
 
 
@@ -59,10 +59,9 @@ def covariances_about(
 
 def _within_shape(shape: CovarianceShape, counts: Array, scatter: Array, ridge: Array, old: Array) -> Array:
     """The maximiser of a shape whose components have something in common, but not all."""
-    lift = counts[:, None] * ridge
     if shape.layout == "full":
-        return maximize_shape(shape.name, counts, scatter + lift[:, :, None] * np.eye(ridge.size), old)
-    return maximize_variances(shape.name, counts, np.maximum(scatter, 0.0) + lift, old)
+        return maximize_shape(shape.name, counts, with_ridge("full", counts, scatter, ridge), old)
+    return maximize_variances(shape.name, counts, with_ridge("diag", counts, np.maximum(scatter, 0.0), ridge), old)
 
 
 def constrained_means(
@@ -98,10 +97,3 @@ def constrained_means(
         pull = whitening[k][:, held[k]] @ (means[k] - best[k])[held[k]]
         means[k, ~held[k]] -= np.linalg.lstsq(whitening[k][:, ~held[k]], pull, rcond=None)[0]
     return means
-
-
-def as_matrices(layout: Layout, whitening: Array, n_components: int, d: int) -> Array:
-    """Whitening factors of any shape as matrices (K, d, d)."""
-    if layout in ("full", "tied"):
-        return np.broadcast_to(whitening, (n_components, d, d))
-    return np.asarray(whitening.reshape(n_components, -1)[:, :, None] * np.eye(d))

@@ -16,6 +16,8 @@ every pair of columns are looked through for a lower place to go on from. All st
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -123,7 +125,7 @@ class _Criterion:
         self.shares = counts / counts.sum()
         spread = np.trace(scatter.sum(axis=0)) / self.d
         self.log_scale = np.log(spread) if spread > 0 else 0.0
-        self.pairs: tuple[AnyArray, AnyArray] = np.triu_indices(self.d, 1)
+        self.pairs: tuple[AnyArray, AnyArray] = above_diagonal(self.d)
 
     def rotate(self, axes: Array) -> Array:
         """M_k at some axes."""
@@ -200,7 +202,7 @@ def _descend(criterion: _Criterion, axes: Array) -> Array:
         step *= min(1.0, 0.5 / max(size, 1e-300))
         allowed = value + 1e-13 * max(abs(value), 1.0) if trusted or last else value
         for _ in range(_MAX_HALVINGS):
-            turned = axes @ _rotation(step, criterion.pairs, criterion.d)
+            turned = axes @ cayley(0.5 * step[None], criterion.d)[0]
             inside = criterion.rotate(turned)
             if criterion.value(inside) < allowed:
                 axes = turned
@@ -213,12 +215,22 @@ def _descend(criterion: _Criterion, axes: Array) -> Array:
     return axes
 
 
-def _rotation(step: Array, pairs: tuple[AnyArray, AnyArray], d: int) -> Array:
-    """The Cayley transform of a skew-symmetric matrix: orthogonal, and exp(S) to second order."""
-    skew = np.zeros((d, d))
-    skew[pairs] = 0.5 * step
-    skew -= skew.T
-    return np.asarray(np.linalg.solve(np.eye(d) - skew, np.eye(d) + skew))
+@cache
+def above_diagonal(d: int) -> tuple[AnyArray, AnyArray]:
+    """Rows and columns above the diagonal of a matrix (d, d), row by row."""
+    return np.triu_indices(d, 1)
+
+
+def cayley(upper: Any, d: int) -> Any:
+    """(I - S)^-1 (I + S) of skew-symmetric S: orthogonal, and exp(2 S) to second order; shape (n, d, d).
+
+    `upper` has the entries of S above its diagonal, row by row, shape (n, d (d - 1) / 2); they may be complex.
+    """
+    rows, columns = above_diagonal(d)
+    skew = np.zeros((len(upper), d, d), dtype=upper.dtype)
+    skew[:, rows, columns] = upper
+    skew[:, columns, rows] = -upper
+    return np.linalg.solve(np.eye(d) - skew, np.eye(d) + skew)
 
 
 def _settle(criterion: _Criterion, axes: Array) -> Array:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from jensen.core.block import AnyArray, Array
 from jensen.core.constraints import Alike
 from jensen.core.domains import Domain, Positive, PositiveDefinite
 from jensen.errors import NumericalFailure
-from jensen.families.shapes.axes import common_axes
+from jensen.families.shapes.axes import above_diagonal, cayley, common_axes
 from jensen.families.shapes.table import CovarianceShape
 
 _MEMBER = 1e-6
@@ -169,7 +169,7 @@ class ShapedCovariances:
         variances = volumes[:, None] * values
         if self._along_axes:
             return variances
-        axes = _cayley(rest[n_forms:].reshape(n_orientations, -1), d)
+        axes = cayley(rest[n_forms:].reshape(n_orientations, -1), d)
         return (axes * variances[:, None, :]) @ np.swapaxes(axes, 1, 2)
 
     def jacobian(self, value: Array) -> Array:
@@ -200,19 +200,4 @@ def _skew_of(axes: Array) -> Array:
         left[i + 1 :, i + 1 :] -= np.outer(left[i + 1 :, i], left[i, i + 1 :]) / pivot
     turned = axes * signs
     skew = np.linalg.solve((turned + np.eye(d)).T, (turned - np.eye(d)).T).T
-    return np.asarray(skew[_above(d)])
-
-
-@cache
-def _above(d: int) -> tuple[AnyArray, AnyArray]:
-    """Rows and columns above the diagonal."""
-    return np.triu_indices(d, 1)
-
-
-def _cayley(upper: Any, d: int) -> Any:
-    """Orthonormal axes (n, d, d) from the entries of S above its diagonal (n, d (d - 1) / 2), also complex ones."""
-    rows, columns = _above(d)
-    skew = np.zeros((len(upper), d, d), dtype=upper.dtype)
-    skew[:, rows, columns] = upper
-    skew[:, columns, rows] = -upper
-    return np.linalg.solve(np.eye(d) - skew, np.eye(d) + skew)
+    return np.asarray(skew[above_diagonal(d)])
