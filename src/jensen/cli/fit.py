@@ -80,12 +80,12 @@ def command(
     Where there is a choice of mixtures, the one of smallest BIC is taken, never a degenerate one. Ctrl-C ends the
     fit and keeps the best parameters so far.
     """
-    from jensen.cli.grid import layout_names
     from jensen.cli.report import describe, describe_errors, describe_selection
     from jensen.cli.summary import summary
     from jensen.core.status import Status
     from jensen.data.files import read_table, write_table
     from jensen.errors import InputError
+    from jensen.fit.selection import shapes_asked
     from jensen.report.progress import Progress
     from jensen.store import ModelRecord, fit_info, write_model
 
@@ -97,10 +97,10 @@ def command(
         raise InputError("--errors is about the likelihood of all rows, and --trim leaves some out: leave one out")
     table = read_table(source, columns=columns, weights=weights)
     chosen = ("full",) if counts is not None and len(counts) == 1 else ("all",)
-    shapes = layout_names(shapes or chosen, table.n_features)
+    named = shapes_asked(shapes or chosen, table.n_features)
     n_starts = options["starts"] if isinstance(options["starts"], int) else 0
     with Progress(not (as_json or quiet), n_starts) as progress:
-        fit, selection = _fit(table, counts or SEARCHED, shapes, options, progress)
+        fit, selection = _fit(table, counts or SEARCHED, named, options, progress)
     searched = selection is not None and selection.status is not Status.CONVERGED
     status = selection.status if selection is not None and searched else fit.status
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from jensen.cli.text import WIDTH, counted, fixed, paragraph
-from jensen.families.shapes.table import covariance_shape
 
 _TOP = 5
 # Kass & Raftery (1995) call a difference of ten "very strong" evidence.
@@ -123,12 +122,3 @@ def _reasons(cells: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - 4} more" if len(names) > 4 else ""
     return ", ".join(names[:4]) + more
-
-
-def layout_names(shapes: Sequence[str], n_features: int) -> tuple[str, ...]:
-    """The shapes that were asked for; of ``all``, those that differ: in one column, two do."""
-    from jensen.families.shapes.table import SHAPES
-
-    if tuple(shapes) == ("all",):
-        return ("EII", "VII") if n_features == 1 else tuple(SHAPES)
-    return tuple(dict.fromkeys(covariance_shape(shape, n_features).label for shape in shapes))

@@ -60,7 +60,7 @@ def command(
     The names of the shapes are mclust's: volume, shape and orientation are equal (E), variable (V) or those of the
     axes (I).
     """
-    from jensen.cli.grid import layout_names, whole
+    from jensen.cli.grid import whole
     from jensen.cli.report import describe_selection
     from jensen.cli.text import duration
     from jensen.core.status import Status
@@ -69,6 +69,7 @@ def command(
     from jensen.errors import InputError
     from jensen.fit.grid import select_mixture
     from jensen.fit.priors import ConjugatePrior
+    from jensen.fit.selection import shapes_asked
     from jensen.fit.settings import MixtureSettings
     from jensen.report.progress import Progress
     from jensen.store import ModelRecord, fit_info, write_model
@@ -87,7 +88,7 @@ def command(
         equal_weights=options["equal_weights"],
         prior=ConjugatePrior() if options["prior"] else None,
     )
-    names = layout_names(shapes, table.n_features)
+    names = shapes_asked(shapes, table.n_features)
     with Progress(not (as_json or quiet), 0) as progress:
         found = select_mixture(
             ArraySource(table.data, table.weights), counts or SEARCHED, names, settings,

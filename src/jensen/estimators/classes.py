@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from jensen.core.block import AnyArray, Array
 from jensen.errors import InputError
 from jensen.estimators.inputs import as_numbers
-from jensen.families.shapes.table import SHAPES, covariance_shape
+from jensen.fit.selection import shapes_asked
 
 # Numbers of components that are tried for each class; mclust's.
 AUTO_COMPONENTS = range(1, 6)
@@ -140,7 +140,7 @@ def shapes_of(covariance_type: Any, classes: Sequence[Any], d: int) -> list[list
     InputError
         If a name is unknown, or the mapping lacks a class.
     """
-    return [_names(one, d) for one in _for_each(covariance_type, classes, "covariance_type")]
+    return [shapes_asked(one, d) for one in _for_each(covariance_type, classes, "covariance_type")]
 
 
 def _for_each(value: Any, classes: Sequence[Any], name: str) -> list[Any]:
@@ -161,14 +161,3 @@ def _numbers(value: Any) -> list[int]:
     if given.ndim != 1 or given.dtype.kind not in "iu" or not given.size or given[0] < 1:
         raise InputError(f"n_components must be 'auto', or integers of at least 1, got {value!r}")
     return [int(k) for k in given]
-
-
-def _names(value: Any, d: int) -> list[str]:
-    if isinstance(value, str):
-        if value == "all":
-            return ["EII", "VII"] if d == 1 else list(SHAPES)
-        value = [value]
-    names = list(dict.fromkeys(covariance_shape(one, d).label for one in value))
-    if not names:
-        raise InputError("covariance_type is an empty sequence; expected 'all' or names of shapes")
-    return names

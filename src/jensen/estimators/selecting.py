@@ -15,10 +15,10 @@ from jensen.data.frames import frame_of, kind_of_frame, to_matrix
 from jensen.errors import InputError, JensenWarning
 from jensen.estimators.gaussian_mixture import GaussianMixture
 from jensen.estimators.inputs import check_sample_weight, seed_of
-from jensen.families.shapes.table import SHAPES, covariance_shape
+from jensen.families.shapes.table import covariance_shape
 from jensen.fit.grid import select_mixture
 from jensen.fit.priors import ConjugatePrior
-from jensen.fit.selection import CRITERIA, Cell, Criterion
+from jensen.fit.selection import CRITERIA, Cell, Criterion, shapes_asked
 from jensen.fit.selection import Selection as Found
 from jensen.fit.settings import MixtureSettings
 from jensen.fit.soundness import Degenerate
@@ -228,7 +228,7 @@ def select(
     """
     table = to_matrix(X, columns=columns)
     weight = check_sample_weight(sample_weight, len(table.data))
-    counts, shapes = _counts(n_components), _shapes(covariance_type, table.n_features)
+    counts, shapes = _counts(n_components), shapes_asked(covariance_type, table.n_features)
     if criterion not in CRITERIA:
         raise InputError(f"criterion must be one of {', '.join(CRITERIA)}, got {criterion!r}")
     if cv is not None and not (_is_count(cv, 2) and cv <= len(table.data)):
@@ -290,14 +290,3 @@ def _counts(n_components: Any) -> list[int]:
     if not counts or not all(_is_count(k, 1) for k in counts):
         raise InputError(f"n_components must be integers of at least 1, got {n_components!r}")
     return [int(k) for k in dict.fromkeys(counts)]
-
-
-def _shapes(covariance_type: Any, d: int) -> list[str]:
-    if isinstance(covariance_type, str):
-        if covariance_type == "all":
-            return ["EII", "VII"] if d == 1 else list(SHAPES)
-        covariance_type = [covariance_type]
-    shapes = [covariance_shape(name, d).label for name in covariance_type]
-    if not shapes:
-        raise InputError("covariance_type is empty: name a shape, or 'all'")
-    return list(dict.fromkeys(shapes))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, get_args
@@ -11,7 +11,8 @@ import numpy as np
 
 from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
-from jensen.families.shapes.table import covariance_shape
+from jensen.errors import InputError
+from jensen.families.shapes.table import SHAPES, covariance_shape
 from jensen.fit.result import MixtureFit
 
 Criterion = Literal["bic", "icl", "aic", "aicc", "caic", "sabic", "heldout"]
@@ -177,6 +178,22 @@ class Selection:
         if not near and not weak and gaps:
             text += f" The next is {gaps[0][0].name}, {gaps[0][1]:.1f} behind."
         return text
+
+
+def shapes_asked(asked: str | Iterable[str], n_features: int) -> list[str]:
+    """Names of shapes as fits call them, each once; ``"all"`` means those that differ: in one column, two do.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown, or there is none.
+    """
+    names = [asked] if isinstance(asked, str) else list(asked)
+    if names == ["all"]:
+        return ["EII", "VII"] if n_features == 1 else list(SHAPES)
+    if not names:
+        raise InputError("covariance_type is empty: name a shape, or 'all'")
+    return list(dict.fromkeys(covariance_shape(name, n_features).label for name in names))
 
 
 def _record(cell: Cell) -> dict[str, str | int | float | bool | None]:
