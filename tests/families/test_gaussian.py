@@ -179,23 +179,27 @@ def test_samples_have_the_moments(shape):
 
 def test_faults_name_starved_and_nearly_singular_components():
     ridge = np.array([1e-3, 1e-3])
+
+    def counted(counts):
+        return GaussianStatistics(np.array(counts), np.zeros((2, 2)), np.zeros((2, 2, 2)), np.zeros((2, 2)), "full")
+
     for shape in SHAPES:
         model, params = model_and_start(shape, ridge)
-        assert model.family.faults(params, np.array([3.0, 5.0])) == ()
+        assert model.family.faults(params, counted([3.0, 5.0])) == ()
         # What all components share, all rows estimate.
         count, least = (1.9, "2") if shape == "tied" else (2.9, "d + 1 = 3")
-        (starved,) = model.family.faults(params, np.array([count, 5.0]))
+        (starved,) = model.family.faults(params, counted([count, 5.0]))
         assert f"component 0 rests on {count} effective rows, fewer than {least}" in starved
         thin = params["covariances"].copy()
         thin[-1] = 5e-3 * np.eye(2)[-1] if shape == "tied" else 5e-3 * (np.eye(2) if shape == "full" else 1.0)
-        (singular,) = model.family.faults(params.replace(covariances=thin), np.array([9.0, 9.0]))
+        (singular,) = model.family.faults(params.replace(covariances=thin), counted([9.0, 9.0]))
         assert "nearly singular: an eigenvalue is only 5 times its floor" in singular
     # A constant column sits at its floor in every fit, which is no fault.
     model, params = model_and_start("diag", ridge)
     flat = params.replace(covariances=[[1.0, 1e-3], [1.0, 1e-3]])
     blind = Gaussian(2, 2, "diag", ridge, np.where([True, False], ridge, 0.0))
-    assert len(model.family.faults(flat, np.array([9.0, 9.0]))) == 2
-    assert blind.faults(flat, np.array([9.0, 9.0])) == ()
+    assert len(model.family.faults(flat, counted([9.0, 9.0]))) == 2
+    assert blind.faults(flat, counted([9.0, 9.0])) == ()
 
 
 def test_statistics_are_a_value():

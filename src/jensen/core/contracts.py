@@ -228,8 +228,8 @@ class Family(Protocol):
         """Draw n rows of one component, shape (n, d)."""
         ...
 
-    def faults(self, params: Parameters, counts: Array) -> tuple[str, ...]:
-        """Why a fit with these parameters is degenerate, one sentence each; empty for a sound one."""
+    def faults(self, params: Parameters, statistics: Any) -> tuple[str, ...]:
+        """Why a fit with these parameters and their statistics is degenerate, one sentence each; empty if sound."""
         ...
 
 

@@ -352,11 +352,14 @@ class Gaussian:
         spread = noise @ lower_factors(covariance).T if covariance.ndim == 2 else noise * np.sqrt(covariance)
         return np.asarray(params["means"][component] + spread)
 
-    def faults(self, params: Parameters, counts: Array) -> tuple[str, ...]:
+    def faults(self, params: Parameters, statistics: GaussianStatistics) -> tuple[str, ...]:
         """Components on too few effective rows, or with an eigenvalue within ten times of the floor.
 
         A covariance of its own takes d + 1 rows; where all share one, a component needs two.
         """
+        return self._faults_of_covariances(params, statistics.counts) or self._faults_of_scatter(statistics)
+
+    def _faults_of_covariances(self, params: Parameters, counts: Array) -> tuple[str, ...]:
         # A component is not degenerate for being as smooth as it was asked to be.
         besides = 0.0 if self.prior is None else self.prior.count
         least = 2 if self.kind.is_common else self.n_features + 1
@@ -379,7 +382,7 @@ class Gaussian:
             ]
         return tuple(found)
 
-    def faults_of_scatter(self, statistics: GaussianStatistics) -> tuple[str, ...]:
+    def _faults_of_scatter(self, statistics: GaussianStatistics) -> tuple[str, ...]:
         """Components whose own scatter is nearly singular, which an equal volume hides in their covariances.
 
         Where volumes are equal and shapes are not (EVI, EVE, EVV), the flatter the rows of a component are, the longer

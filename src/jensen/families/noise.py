@@ -246,9 +246,9 @@ class Noisy:
             return self.box.sample(n, rng)
         return self.gaussian.sample(params, component, n, rng)
 
-    def faults(self, params: Parameters, counts: Array) -> tuple[str, ...]:
+    def faults(self, params: Parameters, statistics: NoisyStatistics) -> tuple[str, ...]:
         """Those of the Gaussians; noise may be as rare as it likes."""
-        return self.gaussian.faults(params, counts[: self.n_alike])
+        return self.gaussian.faults(params, statistics.gaussian)
 
 
 def _no_curvature(weight: Array) -> Array:

@@ -12,8 +12,9 @@ from jensen.core.contracts import Run
 from jensen.core.parameters import Parameters
 from jensen.core.status import Status
 from jensen.families.shapes.table import SHAPES, CovarianceShape
-from jensen.families.whitening import as_full, in_layout
+from jensen.families.whitening import in_layout
 from jensen.fit.landscape import Verdict
+from jensen.fit.result import full_covariances
 from jensen.fit.selection import Cell
 from jensen.fit.settings import MixtureSettings
 from jensen.models.mixture import Mixture
@@ -86,10 +87,9 @@ def largest_contained(kind: CovarianceShape, asked: Iterable[CovarianceShape]) -
 
 def reshaped(params: Parameters, other: CellState, state: CellState) -> Parameters:
     """The parameters of a shape in a shape that contains it."""
-    one, two = other.kind.layout, state.kind.layout
-    matrices = as_full(one, params["covariances"], *params["means"].shape)
+    matrices = full_covariances(other.kind.layout, params)
     return state.model.parameters(
-        weights=params["weights"], means=params["means"], covariances=in_layout(two, matrices)
+        weights=params["weights"], means=params["means"], covariances=in_layout(state.kind.layout, matrices)
     )
 
 

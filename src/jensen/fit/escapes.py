@@ -101,7 +101,7 @@ def gaussian_escapes(
     if k < 2:
         return []
     density = source.collect(model.row_loglik, params)
-    weight = np.ones(source.n_rows) if source.row_weight is None else source.row_weight
+    weight = source.row_weights
     if source.n_rows * k > _LARGEST:
         return _swaps(family, params, source.x, weight, density, rng, _DRAWN)
     resp = source.collect(model.responsibilities, params)

@@ -7,7 +7,8 @@ import numpy as np
 from jensen.core.block import Array
 from jensen.core.parameters import Parameters
 from jensen.families.gaussian import Gaussian
-from jensen.families.whitening import as_full, in_layout
+from jensen.families.whitening import in_layout
+from jensen.fit.result import full_covariances
 from jensen.models.mixture import Mixture
 
 # Halves stand this many standard deviations to both sides of the middle, along the main axis.
@@ -38,7 +39,7 @@ def split_starts(model: Mixture, params: Parameters) -> list[Parameters]:
         As for `duplicated`.
     """
     family: Gaussian = model.family  # type: ignore[assignment]
-    matrices = as_full(family.layout, params["covariances"], *params["means"].shape)
+    matrices = full_covariances(family.layout, params)
     found = list[Parameters]()
     for k, matrix in enumerate(matrices):
         values, axes = np.linalg.eigh(matrix)
@@ -52,7 +53,7 @@ def split_starts(model: Mixture, params: Parameters) -> list[Parameters]:
 def _with(model: Mixture, params: Parameters, k: int, step: Array, covariance: Array | None) -> Parameters:
     family: Gaussian = model.family  # type: ignore[assignment]
     weights, means = params["weights"], params["means"]
-    matrices = as_full(family.layout, params["covariances"], *means.shape)
+    matrices = full_covariances(family.layout, params)
     weights = np.append(weights, 0.5 * weights[k])
     weights[k] *= 0.5
     means = np.vstack([means, means[k] + step])

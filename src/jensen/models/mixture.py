@@ -276,16 +276,14 @@ class Mixture:
 
     def faults(self, params: Parameters, statistics: MixtureStatistics) -> tuple[str, ...]:
         """Why these parameters are degenerate, one sentence each; empty for a sound fit."""
-        found = self.family.faults(params, statistics.components.counts)
-        of_scatter = getattr(self.family, "faults_of_scatter", None)
-        return found if found or of_scatter is None else tuple(of_scatter(statistics.components))
+        return self.family.faults(params, statistics.components)
 
     # What follows the fit uses the plain density, without the penalty.
 
     def assess(self, params: Parameters, block: Block) -> Assessment:
         """Log-likelihood of a block, and how sure its classification is."""
         row_loglik, peak = self._rows(params, block, "density")
-        weight = np.ones(block.n_rows) if block.weight is None else block.weight
+        weight = block.weights
         return Assessment(float(weight @ row_loglik), float(weight @ (peak - row_loglik)), block.total_weight)
 
     def row_loglik(self, params: Parameters, block: Block) -> Array:

@@ -299,7 +299,8 @@ class _Checks:
             raise self.suite.blame("by_component", f"returned '{wrong[0]}' not along ({alike}, ...)")
 
     def faults(self) -> None:
-        found = self.suite.call("faults", self.family.faults, self.start, self.shares.sum(axis=0))
+        statistics = self.family.statistics(self.start, self.block, self.shares)
+        found = self.suite.call("faults", self.family.faults, self.start, statistics)
         if not isinstance(found, tuple) or not all(isinstance(fault, str) for fault in found):
             raise self.suite.blame("faults", f"returned {found!r}; expected a tuple of sentences")
 
