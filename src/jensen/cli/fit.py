@@ -80,12 +80,13 @@ def command(
     Where there is a choice of mixtures, the one of smallest BIC is taken, never a degenerate one. Ctrl-C ends the
     fit and keeps the best parameters so far.
     """
-    from jensen.cli.report import describe, describe_errors, describe_selection
+    from jensen.cli.report import describe_errors, describe_selection
     from jensen.cli.summary import summary
     from jensen.core.status import Status
     from jensen.data.files import read_table, write_table
     from jensen.errors import InputError
     from jensen.fit.selection import shapes_asked
+    from jensen.report.facts import describe
     from jensen.report.progress import Progress
     from jensen.store import ModelRecord, fit_info, write_model
 

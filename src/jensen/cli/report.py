@@ -1,15 +1,9 @@
-"""What there is to say of a mixture: one mapping, which is printed as JSON or as text."""
+"""What there is to say of a search and of standard errors: mappings, which are printed as JSON or as text."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from jensen.families.shapes.table import covariance_shape
-from jensen.fit.fitted import FittedMixture
 from jensen.fit.result import MixtureFit
 from jensen.fit.selection import Selection
 from jensen.store.record import finite

@@ -12,9 +12,9 @@ from jensen.cli.output import print_json
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object in place of the summary.")
 def command(model: str, as_json: bool) -> None:
     """Show the mixture in the file MODEL, and how it came about."""
-    from jensen.cli.report import describe
     from jensen.cli.summary import summary
     from jensen.cli.text import paragraph
+    from jensen.report.facts import describe
     from jensen.store import read_model
 
     record = read_model(model)

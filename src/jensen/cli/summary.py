@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from jensen.cli.grid import chosen
-from jensen.cli.report import deviations
-from jensen.cli.text import WIDTH, counted, decimals_for, duration, fixed, paragraph, shortened
+from jensen.cli.text import WIDTH, counted, decimals_for, fixed, paragraph, shortened
 from jensen.data.frames import default_names
-from jensen.families.shapes.table import covariance_shape
+from jensen.report.facts import NAME_WIDTH, deviations, facts, most_separating, title_of
 
 _LABEL = 16
 _NATURAL = ("weights", "means", "covariances")
-_NAME = 22
 _MOST_DECIMALS = 6
 # What a message calls an argument of the library is an option here.
 _OPTIONS = {
@@ -42,28 +40,10 @@ def summary(report: Mapping[str, Any]) -> str:
 
 def _facts(report: Mapping[str, Any]) -> Iterator[str]:
     """The lines that say how good the mixture is and how it came about."""
-    k, shape = report["n_components"], report["covariance_type"]
-    noise = " and noise" if isinstance(report.get("noise"), Mapping) else ""
-    title = f"Gaussian mixture: {counted(k, 'component')}{noise}, {_in_words(shape, report['n_features'])}"
+    title = title_of(report)
     yield paragraph(title[:1], title[1:], 1).replace("\n ", "\n  ")
-    facts: list[tuple[str, str | None]] = [
-        ("data", _string(report, "source")),
-        ("rows", _rows(report)),
-        ("columns", _columns(report)),
-        ("outliers", _outliers(report)),
-        ("set aside", _set_aside(report)),
-        ("constant", _constant(report)),
-        ("log-likelihood", _score(report, "loglik")),
-        ("BIC", _bic(report)),
-        ("ended", _ended(report)),
-        ("starts", _starts(report)),
-        ("time", _time(report)),
-        ("model file", _string(report, "out")),
-        ("labels", _string(report, "labels")),
-    ]
-    for label, text in facts:
-        if text is not None:
-            yield paragraph(f"  {label}", text, _LABEL + 2)
+    for label, text in facts(report, _as_options):
+        yield paragraph(f"  {label}", text, _LABEL + 2)
 
 
 def _warnings(report: Mapping[str, Any]) -> Iterator[str]:
@@ -91,7 +71,7 @@ def _components(report: Mapping[str, Any]) -> Iterator[str]:
     names = report["feature_names"] or default_names(report["n_features"])
     columns = [_cells(name, means[:, j], spread[:, j]) for j, name in enumerate(names)]
     room, chosen = WIDTH - len("component   share"), list[int]()
-    for j in _most_separating(weights, means, spread):
+    for j in most_separating(weights, means, spread):
         if room >= (width := len(columns[j][0]) + 3):
             chosen, room = [*chosen, j], room - width
         elif chosen:
@@ -160,6 +140,6 @@ def _cells(name: str, means: Any, spread: Any) -> list[str]:
         centre, around = [fixed(value, decimals) for value in means], [fixed(value, decimals) for value in spread]
     wide, narrow = max(map(len, centre)), max(map(len, around))
     cells = [f"{c:>{wide}} ± {a:>{narrow}}" for c, a in zip(centre, around, strict=True)]
-    title = shortened(name, max(_NAME, len(cells[0])))
+    title = shortened(name, max(NAME_WIDTH, len(cells[0])))
     width = max(len(title), len(cells[0]))
     return [f"{title:>{width}}", *(f"{cell:>{width}}" for cell in cells)]
