@@ -9,6 +9,7 @@ import numpy as np
 
 from jensen.core.block import AnyArray, Array
 from jensen.errors import InputError
+from jensen.report.words import printable
 
 # Okabe & Ito's colours, which colour-blind readers can tell apart; markers and dashes tell them apart in print.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -31,9 +32,30 @@ def pyplot() -> Any:
     return pyplot
 
 
+class Sheet:
+    """Stands for axes where a picture is to have a figure of its own size that no window knows of.
+
+    Attributes
+    ----------
+    figure : matplotlib Figure
+        There once something was drawn.
+    """
+
+    figure: Any = None
+
+    def axes(self, width: float, height: float) -> Any:
+        """The axes of a new figure of a size in inches."""
+        from matplotlib.figure import Figure
+
+        self.figure = Figure(figsize=(width, height), layout="constrained")
+        return self.figure.subplots()
+
+
 def axes(ax: Any, width: float = 6.0, height: float = 4.2) -> Any:
-    """The axes to draw into: those of the user, or of a new figure of a size in inches."""
+    """The axes to draw into: those of the user, of a sheet, or of a new figure of a size in inches."""
     plt = pyplot()
+    if isinstance(ax, Sheet):
+        return ax.axes(width, height)
     return plt.subplots(figsize=(width, height), layout="constrained")[1] if ax is None else ax
 
 
@@ -72,13 +94,17 @@ def marker(component: int) -> str:
 
 
 def short_names(names: Sequence[str], width: int = _NAME) -> tuple[str, ...]:
-    """Names cut in the middle to a width, still different from one another, none of them read as mathematics."""
+    """Names cut in the middle to a width, still different from one another, none of them read as mathematics.
+
+    What is not for display, such as a control character or one that turns the direction of writing, is spelled out.
+    """
+    names = [printable(name.replace("\n", " ")) for name in names]
     cut = [
         name if len(name) <= width else f"{name[: width // 2]}…{name[-(width - width // 2 - 1) :]}" for name in names
     ]
     if len(set(cut)) < len(set(names)):
         cut = [f"{j + 1}: {name}" for j, name in enumerate(cut)]
-    return tuple(name.replace("\n", " ").replace("$", r"\$") for name in cut)
+    return tuple(name.replace("$", r"\$") for name in cut)
 
 
 def note(ax: Any, *parts: str, above: float = 6.0) -> None:

@@ -8,7 +8,6 @@ import numpy as np
 
 from jensen.core.block import AnyArray, Array
 from jensen.errors import InputError
-from jensen.infer.mixtures import mixture_analysis
 from jensen.infer.standard_errors import ConfidenceIntervals
 from jensen.report.drawing import DARK, GREY, axes, colour, marker, note, panels
 from jensen.report.view import View
@@ -19,7 +18,7 @@ _PROFILE, _FOREST = 30, 11
 
 def intervals_of(view: View, level: float) -> ConfidenceIntervals:
     """Wald intervals of the parameters, as ``GaussianMixture.confint`` has them."""
-    return mixture_analysis(view.fitted, view.rows, view.weight).standard_errors().confint(level)
+    return view.errors.confint(level)
 
 
 def profiles(view: View, columns: list[int], level: float, ax: Any = None) -> Any:
@@ -57,7 +56,8 @@ def profiles(view: View, columns: list[int], level: float, ax: Any = None) -> An
         told.append(f"{100 * level:g} % intervals")
     except InputError:
         low = high = np.full_like(means, np.nan)
-        told.append(f"no intervals: {'rows were trimmed' if view.outliers == 'trimmed' else 'too many parameters'}")
+        why = "rows were trimmed" if view.outliers == "trimmed" else "not asked for" if view.unasked else ""
+        told.append(f"no intervals: {why or 'too many parameters'}")
     across = int(np.ceil(np.sqrt(k))) if k > 4 else k
     down = -(-k // across)
     ax = axes(ax, float(np.clip(1.6 + 1.7 * across, 4.0, 12.0)), max(2.6, down * max(1.1, 0.5 + 0.2 * len(shown))))

@@ -84,7 +84,7 @@ def uncertainty(view: View, shadow: Shadow, ax: Any = None) -> Any:
         curve = 1.0 - view.fitted.responsibilities(x[:, None]).max(axis=1)
         ax.plot(x, curve, color=DARK, linewidth=1.0, zorder=1)
         highest = float(curve.max())
-    doubts = view.doubts()
+    doubts = view.doubts
     if n > MOST_MARKS:
         edges = np.linspace(limits[0, 0], limits[0, 1], 201)
         weight = np.ones(n) if view.weight is None else view.weight

@@ -79,7 +79,16 @@ def plot_mixture(
         raise InputError(
             f"columns goes with kind {', '.join(map(repr, _BY_COLUMN))}; kind={kind!r} is about all columns"
         )
-    view = View.of(fitted, rows, weight)
+    return picture(View.of(fitted, rows, weight), kind, ax, columns=columns, level=level)
+
+
+def picture(
+    view: View, kind: str, ax: Any = None, *, columns: Sequence[int | str] | None = None, level: float = 0.95
+) -> Any:
+    """The picture of a kind, ``"trace"`` excepted, of a mixture with rows; arguments are those of `plot_mixture`.
+
+    What several pictures need of the rows is found once where they share the view.
+    """
     if kind == "responsibilities":
         return assigned.responsibilities(view, ax)
     if kind == "fit":
@@ -94,7 +103,7 @@ def plot_mixture(
         return pairs(view, chosen, ax)
     if columns is not None and len(chosen) > _MOST_PAIRED:
         raise InputError(f"columns takes {_MOST_PAIRED} at most, got {len(chosen)}; without any, they are projected")
-    project = kind == "projection" and fitted.n_features > 1 or len(chosen) > 2
+    project = kind == "projection" and view.fitted.n_features > 1 or len(chosen) > 2
     shadow = view.projected() if project else view.on_columns(chosen)
     return _on_shadow(view, shadow, kind, ax)
 

@@ -135,7 +135,7 @@ def uncertainty(view: View, shadow: Shadow, ax: Any = None) -> Any:
     """
     limits, n = shadow.limits(), len(shadow.rows)
     ax = frame(shadow, axes(ax), limits)
-    doubts, shades = view.doubts(), sequential()
+    doubts, shades = view.doubts, sequential()
     most = max(1.0 - 1.0 / len(view.fitted.params["weights"]), 1e-12)
     weight = np.ones(n) if view.weight is None else view.weight
     if view.outliers == "trimmed":

@@ -13,7 +13,10 @@ from jensen.data.frames import default_names
 from jensen.errors import InputError
 from jensen.fit.fitted import FittedMixture
 from jensen.fit.result import full_covariances
+from jensen.infer.analysis import Analysis
+from jensen.infer.mixtures import mixture_analysis
 from jensen.infer.projection import projection
+from jensen.infer.standard_errors import StandardErrors
 from jensen.report.drawing import short_names
 
 # Responsibilities held at a time, in numbers: those of ten million rows would be gigabytes, and out of the cache.
@@ -101,20 +104,23 @@ class View:
         Its rows; n = 0 where there are none.
     weight : ndarray of shape (n,) or None
         Their weights, all positive.
+    unasked : str, default=""
+        Why there is no analysis of the parameters, where it was not asked for.
     """
 
     fitted: FittedMixture
     rows: AnyArray
     weight: Array | None = None
+    unasked: str = ""
 
     @classmethod
-    def of(cls, fitted: FittedMixture, rows: AnyArray | None, weight: Array | None) -> View:
+    def of(cls, fitted: FittedMixture, rows: AnyArray | None, weight: Array | None, unasked: str = "") -> View:
         """The view of rows (n, d) or None with weights (n,) or None; rows of weight 0 are left out."""
         if rows is None:
             rows = np.empty((0, fitted.n_features))
         if weight is not None and not weight.all():
             rows, weight = rows[weight > 0], weight[weight > 0]
-        return cls(fitted, rows, weight)
+        return cls(fitted, rows, weight, unasked)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -151,6 +157,25 @@ class View:
         size = max(1, _CHUNK // len(self.fitted.params["weights"]))
         return [slice(first, first + size) for first in range(0, len(self.rows), size)]
 
+    @cached_property
+    def analysis(self) -> Analysis:
+        """What the rows say of the parameters.
+
+        Raises
+        ------
+        InputError
+            If rows were trimmed, or it was not asked for.
+        """
+        if self.unasked:
+            raise InputError(self.unasked)
+        return mixture_analysis(self.fitted, self.rows, self.weight)
+
+    @cached_property
+    def errors(self) -> StandardErrors:
+        """Standard errors of the parameters; an InputError as for `analysis`, or beyond 2,000 free ones."""
+        return self.analysis.standard_errors()
+
+    @cached_property
     def doubts(self) -> Array:
         """One minus the largest responsibility of each row, shape (n,): 0 where there is no doubt, at most 1 - 1/K."""
         found = np.empty(len(self.rows))
