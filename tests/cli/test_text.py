@@ -2,7 +2,7 @@
 
 import pytest
 
-from jensen.cli.text import counted, decimals_for, duration, fixed, printable, shortened
+from jensen.report.words import counted, decimals_for, duration, fixed, printable, shortened
 
 
 def test_printable_spells_out_what_would_steer_a_terminal():

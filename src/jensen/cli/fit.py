@@ -133,12 +133,12 @@ def command(
 
 def _fit(table: Any, counts: tuple[int, ...], shapes: Any, options: dict[str, Any], progress: Any) -> tuple[Any, Any]:
     """The fit, and the search that it comes from, or None where there was nothing to choose."""
-    from jensen.cli.text import counted
     from jensen.data.arrays import ArraySource
     from jensen.errors import InputError
     from jensen.fit.grid import select_mixture
     from jensen.fit.mixture import fit_mixture
     from jensen.fit.settings import MixtureSettings
+    from jensen.report.words import counted
 
     source = ArraySource(table.data, table.weights)
     rows = counted(source.n_counting, "row") + ("" if table.weights is None else " of positive weight")

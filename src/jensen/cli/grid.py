@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from jensen.cli.text import WIDTH, counted, fixed, paragraph
+from jensen.cli.text import paragraph, room
+from jensen.report.words import counted, fixed
 
 _TOP = 5
 # Kass & Raftery (1995) call a difference of ten "very strong" evidence.
@@ -44,7 +45,7 @@ def whole(search: Mapping[str, Any]) -> Iterator[str]:
     marks |= {id(cell): "*" for cell in ranked[:1]}
     shown = {(cell["n_components"], _shape(cell)): _cell(cell, criterion, marks) for cell in cells}
     width = max(9, *(len(text) + 1 for text in shown.values()))
-    each = max(1, (WIDTH - 4) // width)
+    each = max(1, (room() - 4) // width)
     yield f"{_title(criterion)}, smaller is better"
     for first in range(0, len(shapes), each):
         band = shapes[first : first + each]
@@ -75,11 +76,11 @@ def told_of(search: Mapping[str, Any]) -> Iterator[str]:
         fitted = sum(cell["loglik"] is not None for cell in cells)
         yield paragraph("", f"The search was {why}: {fitted} of {len(cells)} mixtures have a fit.", 2)
     elif search["searched"]:
-        confirmed = sum(cell["confirmed"] and cell["n_components"] > 1 for cell in cells)
+        searched = sum(cell["confirmed"] and cell["n_components"] > 1 for cell in cells)
         starts = counted(search["n_starts"], "start")
         linked = ", and from the mixtures that it contains" if search["linked"] else ""
-        text = f"Each with {starts}{linked}; {confirmed}, "
-        yield paragraph("", text + "the leading ones among them, searched until starts and escapes agreed.", 2)
+        led = f"; {searched}, the leading ones among them, searched until starts and escapes agreed" if searched else ""
+        yield paragraph("", f"Each with {starts}{linked}{led}.", 2)
 
 
 def value_of(cell: Mapping[str, Any], criterion: str) -> Any:

@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 import click
 
 from jensen.cli.output import discard_stdout
-from jensen.cli.text import printable
 from jensen.errors import JensenError, NumericalFailure
+from jensen.report.words import printable
 
 OK, UNUSABLE, USAGE, INTERRUPTED = 0, 1, 2, 130
 

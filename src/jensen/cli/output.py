@@ -44,6 +44,6 @@ def discard_stdout() -> None:
 
 def note(message: str) -> None:
     """Say something on stderr, where it is not in the way of what is piped on."""
-    from jensen.cli.text import printable
+    from jensen.report.words import printable
 
     click.echo(printable(message), err=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from jensen.cli.options import check_distinct, check_table_output
 from jensen.cli.output import print_json, print_table
-from jensen.cli.text import counted, printable
+from jensen.report.words import counted, printable
 
 
 @click.command("predict")

@@ -6,7 +6,7 @@ import click
 
 from jensen.cli.options import check_distinct, check_table_output
 from jensen.cli.output import note, print_table
-from jensen.cli.text import counted
+from jensen.report.words import counted
 
 
 @click.command("sample")

@@ -62,7 +62,6 @@ def command(
     """
     from jensen.cli.grid import whole
     from jensen.cli.report import describe_selection
-    from jensen.cli.text import duration
     from jensen.core.status import Status
     from jensen.data.arrays import ArraySource
     from jensen.data.files import read_table
@@ -72,6 +71,7 @@ def command(
     from jensen.fit.selection import shapes_asked
     from jensen.fit.settings import MixtureSettings
     from jensen.report.progress import Progress
+    from jensen.report.words import duration
     from jensen.store import ModelRecord, fit_info, write_model
 
     began = time.perf_counter()

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from jensen.cli.grid import chosen
-from jensen.cli.text import WIDTH, counted, decimals_for, fixed, paragraph, shortened
+from jensen.cli.text import paragraph, room, sign
 from jensen.data.frames import default_names
-from jensen.report.facts import NAME_WIDTH, deviations, facts, most_separating, title_of
+from jensen.report.facts import deviations, facts, title_of
+from jensen.report.tables import Table, caption_lines, estimates, table_of_components
+from jensen.report.words import counted
 
 _LABEL = 16
 _NATURAL = ("weights", "means", "covariances")
-_MOST_DECIMALS = 6
 # What a message calls an argument of the library is an option here.
 _OPTIONS = {
     "n_components": "-k",
@@ -67,32 +68,19 @@ def _as_options(message: str) -> str:
 
 def _components(report: Mapping[str, Any]) -> Iterator[str]:
     """One row for each component: share, then mean and standard deviation in each column that finds room."""
-    weights, means, spread = np.asarray(report["weights"]), np.asarray(report["means"]), deviations(report)
-    names = report["feature_names"] or default_names(report["n_features"])
-    columns = [_cells(name, means[:, j], spread[:, j]) for j, name in enumerate(names)]
-    room, chosen = WIDTH - len("component   share"), list[int]()
-    for j in most_separating(weights, means, spread):
-        if room >= (width := len(columns[j][0]) + 3):
-            chosen, room = [*chosen, j], room - width
-        elif chosen:
-            break
-    chosen.sort()
-    header = "".join(f"   {columns[j][0]}" for j in chosen)
-    yield f"component   share{header}"
-    for k, weight in enumerate(weights):
-        yield f"{k:>9}  {100 * weight:5.1f}%" + "".join(f"   {columns[j][k + 1]}" for j in chosen)
-    noise = report.get("noise")
-    if isinstance(noise, Mapping):
-        yield f"    noise  {100 * noise['weight']:5.1f}%"
-    left = len(names) - len(chosen)
-    yield (
-        f"{'mean ± standard deviation':>{max(17, 17 + len(header))}}"
-        if left == 0
-        else (
-            f"mean ± standard deviation in the {counted(len(chosen), 'column')} of {len(names):,} that tell the\n"
-            "components apart best; --json gives all"
-        )
+    names, noise = report["feature_names"] or default_names(report["n_features"]), report.get("noise")
+    table = table_of_components(
+        np.asarray(report["weights"]),
+        np.asarray(report["means"]),
+        deviations(report),
+        names,
+        noise["weight"] if isinstance(noise, Mapping) else None,
+        sign("±"),
     )
+    lines, n_shown = table.lines(room())
+    yield from lines
+    caption = caption_lines(table, lines, n_shown, "--json gives all")
+    yield caption if n_shown == len(names) else paragraph("", caption, 0)
 
 
 def _standard_errors(report: Mapping[str, Any]) -> Iterator[str]:
@@ -109,17 +97,14 @@ def _standard_errors(report: Mapping[str, Any]) -> Iterator[str]:
         noise, labels = report.get("noise"), [*map(str, range(len(weights)))]
         if isinstance(noise, Mapping):
             weights, labels = np.append(weights, noise["weight"]), [*labels, "noise"]
-        columns = [_cells("share in %", 100 * weights, 100 * of_weights)]
-        room, shown = WIDTH - len("component") - len(columns[0][0]) - 3, 0
-        for j, name in enumerate(names):
-            cells = _cells(name, means[:, j], of_means[:, j])
-            if room < len(cells[0]) + 3:
-                break
-            columns, room, shown = [*columns, cells], room - len(cells[0]) - 3, shown + 1
-        for k, label in enumerate(["component", *labels]):
-            yield f"{label:>9}" + "".join(f"   {cells[k]}" for cells in columns if k < len(cells))
-        more = "" if shown == len(names) else f"; {counted(shown, 'column')} of {len(names):,}, --json gives all"
-        yield f"  estimate ± standard error, {errors['method']}{more}"
+        lead = tuple(f"{label:>9}" for label in ("component", *labels))
+        pairs = [(100 * weights, 100 * of_weights), *((means[:, j], of_means[:, j]) for j in range(len(names)))]
+        columns = tuple(estimates(*pair, sign("±")) for pair in pairs)
+        lines, n_shown = Table(lead, ("share in %", *names), columns).lines(room())
+        yield from lines
+        left = len(names) + 1 - n_shown
+        more = f"; {counted(n_shown - 1, 'column')} of {len(names):,}, --json gives all" if left else ""
+        yield paragraph("", f"estimate {sign('±')} standard error, {errors['method']}{more}", 2)
     for note in errors["notes"]:
         yield paragraph("Note:", f"{note[:1].upper()}{note[1:]}.", 6)
 
@@ -129,17 +114,3 @@ def _diagnosis(report: Mapping[str, Any]) -> Iterator[str]:
     errors = report.get("errors")
     for finding in errors["diagnosis"] if isinstance(errors, Mapping) else []:
         yield paragraph("", f"{finding['topic'].capitalize()}: {_as_options(finding['text'])}", 2).strip()
-
-
-def _cells(name: str, means: Any, spread: Any) -> list[str]:
-    """A column of the table: its header and a cell for each component, all of one width."""
-    decimals = decimals_for(float(spread.min()))
-    if decimals > _MOST_DECIMALS:
-        centre, around = [f"{value:.4g}" for value in means], [f"{value:.2g}" for value in spread]
-    else:
-        centre, around = [fixed(value, decimals) for value in means], [fixed(value, decimals) for value in spread]
-    wide, narrow = max(map(len, centre)), max(map(len, around))
-    cells = [f"{c:>{wide}} ± {a:>{narrow}}" for c, a in zip(centre, around, strict=True)]
-    title = shortened(name, max(NAME_WIDTH, len(cells[0])))
-    width = max(len(title), len(cells[0]))
-    return [f"{title:>{width}}", *(f"{cell:>{width}}" for cell in cells)]

@@ -11,7 +11,7 @@ import numpy as np
 from jensen.data.frames import default_names
 from jensen.families.shapes.table import covariance_shape
 from jensen.fit.fitted import FittedMixture
-from jensen.report.words import counted, duration, fixed, shortened
+from jensen.report.words import counted, distinct, duration, fixed
 
 # Logarithm of the largest float.
 _LARGEST = 709.0
@@ -140,7 +140,7 @@ def _columns(report: Mapping[str, Any]) -> str:
     names, d = report["feature_names"], report["n_features"]
     if names is None:
         return f"{d:,}"
-    shown = [shortened(name, NAME_WIDTH) for name in names[:6]]
+    shown = distinct(names, NAME_WIDTH)[:6]
     return f"{d:,}: {', '.join(shown)}{', ...' if len(names) > len(shown) else ''}"
 
 
@@ -148,7 +148,8 @@ def _set_aside(report: Mapping[str, Any]) -> str | None:
     columns = report.get("set_aside")
     if not columns or not isinstance(columns, list):
         return None
-    shown = [f"{shortened(entry['column'], NAME_WIDTH) or '(no name)'} ({entry['reason']})" for entry in columns[:5]]
+    names = distinct([entry["column"] for entry in columns], NAME_WIDTH)[:5]
+    shown = [f"{name or '(no name)'} ({entry['reason']})" for name, entry in zip(names, columns, strict=False)]
     return "; ".join(shown) + (f"; and {len(columns) - 5} more" if len(columns) > 5 else "")
 
 
@@ -159,7 +160,7 @@ def _constant(report: Mapping[str, Any]) -> str | None:
     if not columns:
         return None
     names = report["feature_names"] or default_names(d)
-    shown = ", ".join(shortened(names[j], NAME_WIDTH) for j in columns[:5])
+    shown = ", ".join(distinct([names[j] for j in columns], NAME_WIDTH)[:5])
     return f"{shown}{', ...' if len(columns) > 5 else ''} (no help in telling components apart)"
 
 
