@@ -386,8 +386,8 @@ class Solver(Protocol[StateT]):
         """The state after the statistics at the wanted parameters have come."""
         ...
 
-    def ahead(self, state: StateT, source: Source) -> Stretch | None:
-        """Many steps at once, where the data are one block and the solver can; else None."""
+    def ahead(self, state: StateT, source: Source, most: int) -> Stretch | None:
+        """Many steps at once, `most` at most, where the data are one block and the solver can; else None."""
         ...
 
     def best(self, state: StateT) -> Point | None:

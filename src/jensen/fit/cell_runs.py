@@ -101,19 +101,23 @@ class CellRuns:
         limits = Limits(most if n_iter is None else min(n_iter, most), self.deadline, self.cancel)
         rule = rule_of(settings, self.rows.weight)()
         observer = self.observer
-        told: Callable[[Info], None] | None = None
-        if observer is not None:
-            task = replace(self.task, n_components=state.k, covariance_type=state.kind.label)
-            told = lambda info: observer(task, len(state.ends), info)  # noqa: E731
+        task = replace(self.task, n_components=state.k, covariance_type=state.kind.label)
+
+        def told(info: Info) -> None:
+            assert observer is not None
+            observer(task, len(state.ends), info)
+
         try:
             solver = Plain(acceleration_of(settings)).solver(state.model, rule)
             begin = start() if callable(start) else start
-            ended = run(solver, with_memory(state.model, self.rows), begin, rule, limits, told)
+            ended = run(
+                solver, with_memory(state.model, self.rows), begin, rule, limits, None if observer is None else told
+            )
         except NumericalFailure as failure:
             if state.best is None:
                 state.reason = explained(str(failure))
             return None
-        end = End(kind, ended, self.judged(state, ended))
+        end = End(kind, ended, partial(self.judged, state))
         if ended.status in (Status.INTERRUPTED, Status.OUT_OF_TIME):
             if n_iter is None or state.best is None:
                 state.take(end)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,11 +26,16 @@ _BELOW, _LEAST = 1e-12, 1e-9
 
 @dataclass(frozen=True)
 class End:
-    """Where a run ended, and what speaks against it."""
+    """Where a run ended, and what speaks against it, which is asked of few."""
 
     kind: str
     run: Run[Any]
-    verdict: Verdict
+    judge: Callable[[Run[Any]], Verdict]
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """Faults, narrow components and their price."""
+        return self.judge(self.run)
 
     @property
     def is_sound(self) -> bool:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from threading import Event
 from typing import Any
 
@@ -333,7 +334,7 @@ class _Grid(CellRuns):
             n_iter=found.n_iter,
             trace=found.trace,
         )
-        return End("search", ended, self.judged(state, ended))
+        return End("search", ended, partial(self.judged, state))
 
     def _told(self, start: int, info: Info) -> None:
         assert self.observer is not None

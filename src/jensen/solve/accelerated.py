@@ -154,7 +154,7 @@ class Accelerated:
         """The state that takes the plain step, if an extrapolated point could not be evaluated; else None."""
         return None if state.proposal is None else self._refused(state)
 
-    def ahead(self, state: Climb, source: Source) -> None:
+    def ahead(self, state: Climb, source: Source, most: int) -> None:
         """No bursts: every step is looked at."""
         return None
 

@@ -124,7 +124,7 @@ class AnnealedEM:
             iteration, objective, gain, beta == 1.0, None, step
         )
 
-    def ahead(self, state: AnnealedState, source: Source) -> None:
+    def ahead(self, state: AnnealedState, source: Source, most: int) -> None:
         """None: every step is a pass."""
         return None
 

@@ -85,11 +85,11 @@ class Auto:
         """The state that takes the plain step, if an extrapolated point could not be evaluated; else None."""
         return self.climb.refuse(state, failure) if isinstance(state, Climb) else None
 
-    def ahead(self, state: EMState | Climb, source: Source) -> Watched | None:
+    def ahead(self, state: EMState | Climb, source: Source, most: int) -> Watched | None:
         """Bursts of EM, as long as it is EM's turn."""
         if isinstance(state, Climb):
             return None
-        steps = self.plain.ahead(state, source)
+        steps = self.plain.ahead(state, source, most)
         return None if steps is None else Watched(self, steps, source.n_rows)
 
     def best(self, state: EMState | Climb) -> Point | None:

@@ -167,7 +167,7 @@ class EM:
             return None
         return largest_step(before.params.to_free(), reached.params.to_free())
 
-    def ahead(self, state: EMState, source: Source) -> EMStretch | None:
+    def ahead(self, state: EMState, source: Source, most: int) -> EMStretch | None:
         """Bursts of 12 to 256 steps; a run that stops within one has wasted no more than it has used."""
         if self.burst is None or self.measured or source.n_blocks > 1:
             return None
@@ -177,6 +177,9 @@ class EM:
         if self.enough > 0.0 and source.n_rows * state.start.n_free <= _CHEAP_BURST:
             # A burst that ends by itself wastes nothing.
             steps = _MAX_BURST
+        steps = min(steps, most)
+        if steps < 1:
+            return None
         trail = self.burst(params, statistics, source.block(0), steps, self.enough)
         return None if trail is None else EMStretch(state, trail)
 

@@ -191,7 +191,7 @@ class IncrementalEM:
         free_energy = float(self.model.complete(params, total.statistics)) + total.entropy
         return Evaluated(params, total.statistics, free_energy, iteration)
 
-    def ahead(self, state: IncrementalState, source: Source) -> None:
+    def ahead(self, state: IncrementalState, source: Source, most: int) -> None:
         """None: every step is a pass over a block."""
         return None
 

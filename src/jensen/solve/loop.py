@@ -53,7 +53,7 @@ class Limits:
 
 
 def _points(
-    solver: Solver[Any], source: Source, state: Any, passed: Callable[[Stretch, int], int]
+    solver: Solver[Any], source: Source, state: Any, passed: Callable[[Stretch, int], int], max_iter: int
 ) -> Iterator[tuple[Any, Info, float, Sequence[float]]]:
     """States and infos of a solver's points, until somebody stops asking.
 
@@ -62,13 +62,15 @@ def _points(
     `passed` says how many points of a stretch, from one on, nobody has to see.
     """
     refuse = getattr(solver, "refuse", None)
+    left = max_iter
     while True:
-        stretch = solver.ahead(state, source)
+        stretch = solver.ahead(state, source, left)
         if stretch is not None:
             index = 0
             while index < len(stretch.objectives):
                 by = passed(stretch, index)
                 state, info = stretch.at(index + by)
+                left = max_iter - info.iteration
                 yield state, info, 1, stretch.objectives[index : index + by]
                 index += 1 + by
             if stretch.failure:
@@ -83,10 +85,12 @@ def _points(
             state, info = solver.tell(state, params, statistics)
         except _NO_DENSITY as failure:
             # A point that a solver has only tried may be given up; the same at a point of EM's ends the run.
-            left = None if refuse is None else refuse(state, failure)
-            if left is None:
+            kept = None if refuse is None else refuse(state, failure)
+            if kept is None:
                 raise
-            state, info = left, _REFUSED
+            state, info = kept, _REFUSED
+        if not info.refused:
+            left = max_iter - info.iteration
         yield state, info, share, ()
 
 
@@ -95,12 +99,11 @@ def _sound(objectives: Sequence[float], before: float, ascends: bool) -> int:
 
     The one right before that is looked at: it is where the run ends.
     """
-    values = np.array(objectives)
-    bad = ~np.isfinite(values)
-    if ascends and len(values):
-        gains = np.diff(values, prepend=before)
-        bad |= gains < -FALL_TOLERANCE * np.maximum(np.abs(values), 1.0)
-    return max(int(bad.argmax()) - 1, 0) if bad.any() else len(values)
+    values = np.array([before, *objectives])
+    good = np.isfinite(values[1:])
+    if ascends:
+        good &= values[1:] - values[:-1] >= -FALL_TOLERANCE * np.maximum(np.abs(values[1:]), 1.0)
+    return len(good) if good.all() else max(int(good.argmin()) - 1, 0)
 
 
 def _not_finite(params: Parameters) -> str:
@@ -150,16 +153,17 @@ def run(
 
     def passed(stretch: Stretch, first: int) -> int:
         """Points that neither stop the run nor end it otherwise; the last of a stretch is always looked at."""
-        if passes_by is None:
+        before = stretch.before if first == 0 else stretch.objectives[first - 1]
+        # Nothing is known of gains at the start, which is looked at.
+        if passes_by is None or not math.isfinite(before):
             return 0
         last = min(len(stretch.objectives) - 1, limits.max_iter - stretch.iteration)
-        before = stretch.before if first == 0 else stretch.objectives[first - 1]
         sound = _sound(stretch.objectives[first : last + 1], before, ascends)
         by: int = passes_by(stretch.objectives[first : min(first + sound, last)], before)
         return by
 
     try:
-        points = _points(solver, source, state, passed)
+        points = _points(solver, source, state, passed, limits.max_iter)
         while status is None:
             try:
                 told, info, share, between = next(points)

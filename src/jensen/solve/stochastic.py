@@ -138,7 +138,7 @@ class StochasticEM:
         end = self._em.init(state.best.params) if iteration >= self.draws else None
         return StochasticState(state.best.params, iteration, None, state.best, state.best, end)
 
-    def ahead(self, state: StochasticState, source: Source) -> None:
+    def ahead(self, state: StochasticState, source: Source, most: int) -> None:
         """None: draws are no steps of EM, and few are left when they are over."""
         return None
 

@@ -66,9 +66,9 @@ class AitkenRule:
         if not math.isfinite(before) or not len(objectives):
             return 0
         # The same as `_judge` of all points at once.
-        values = np.array(objectives)
-        gains = np.diff(values, prepend=before)
-        last = np.concatenate([[self._last_gain], gains[:-1]])
+        points = np.array([before, *objectives])
+        values, gains = points[1:], points[1:] - points[:-1]
+        last = np.array([self._last_gain, *gains[:-1]])
         noise = _NOISE * np.maximum(np.abs(values), self.weight)
         drowned = np.abs(gains) <= noise
         with np.errstate(divide="ignore", invalid="ignore"):

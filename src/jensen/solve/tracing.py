@@ -129,7 +129,7 @@ class TracedSolver:
             )
         return point.objective - float(self.model.complete(point.params, point.statistics))
 
-    def ahead(self, state: Any, source: Source) -> None:
+    def ahead(self, state: Any, source: Source, most: int) -> None:
         """None: every half step is looked at."""
         return None
 
