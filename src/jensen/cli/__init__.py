@@ -1,4 +1,4 @@
-"""The command line: ``jensen fit | select | predict | show | sample``."""
+"""The command line: ``jensen fit | select | predict | show | sample | config | completion``."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from jensen.cli.group import Commands
 INTRODUCTION = """\
 Jensen fits Gaussian mixtures to a table of numbers, by EM.
 
-Begin with bundled data:
-  jensen fit faithful                      choose components and their shape by BIC
-  jensen select iris                       compare them all in a table
-  jensen fit iris -k 3 --out iris.safetensors --labels groups.csv
+Begin with bundled data (faithful, iris, galaxies):
+  jensen fit faithful     choose components and shape by BIC
+  jensen select iris      compare them all in a table
+  jensen fit iris -k 3 --out m.safetensors --labels l.csv
 
 Then your own (CSV, TSV, Parquet, Arrow, Feather or .npy):
-  jensen fit data.csv -k 1:9 --columns height,weight --out model.safetensors
+  jensen fit data.csv -k 1:9 --columns height,weight
+  jensen fit data.csv --out model.safetensors
   jensen show model.safetensors
-  jensen predict model.safetensors new.csv --proba --out groups.csv
+  jensen predict model.safetensors new.csv --out groups.csv
   jensen sample model.safetensors -n 1000 --out more.csv
 
-Bundled data: faithful, iris, galaxies.
-Every option: jensen fit --help\
+All commands: jensen --help. Every option: jensen fit --help.\
 """
+
+_COMMANDS = ("fit", "select", "predict", "show", "sample", "config", "completion")
 
 EPILOG = """\
 Exit codes: 0 all is well; 1 a file or its data cannot be used; 2 wrong usage; 130 interrupted.
@@ -33,15 +35,16 @@ Exit codes: 0 all is well; 1 a file or its data cannot be used; 2 wrong usage; 1
 def tell_version(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
     """Say what runs here, and end."""
     if wanted and not context.resilient_parsing:
+        from jensen.cli.config import table
+
         click.echo(f"jensen {jensen.__version__}")
-        details = str(jensen.show_config()).splitlines()[1:]
-        click.echo("\n".join(details))
+        click.echo("\n".join(table(jensen.show_config())))
         context.exit()
 
 
 @click.group(
     cls=Commands,
-    homes={name: f"jensen.cli.{name}" for name in ("fit", "select", "predict", "show", "sample")},
+    homes={name: f"jensen.cli.{name}" for name in _COMMANDS},
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 88},
     epilog=EPILOG,

@@ -12,19 +12,21 @@ from jensen.cli.group import INTERRUPTED, OK
 from jensen.cli.options import (
     AutoOr,
     Counts,
+    FileName,
     Shapes,
+    Source,
     check_distinct,
     check_model_output,
     check_table_output,
     fitting_options,
 )
-from jensen.cli.output import print_json
+from jensen.cli.output import print_json, tell
 
 SEARCHED = tuple(range(1, 10))
 
 
-@click.command("fit")
-@click.argument("source")
+@click.command("fit", short_help="Fit a mixture to a table.")
+@click.argument("source", type=Source())
 @click.option("-k", "counts", type=Counts(), help="Components: a number, or a range to choose from.  [default: 1:9]")
 @click.option(
     "-c",
@@ -54,9 +56,9 @@ SEARCHED = tuple(range(1, 10))
 @click.option(
     "--accelerate/--no-accelerate", default=True, show_default=True, help="Extrapolate EM's steps where EM is slow."
 )
-@click.option("--out", metavar="FILE", help="Write the model to this .safetensors file.")
+@click.option("--out", type=FileName(), help="Write the model to this .safetensors file.")
 @click.option(
-    "--labels", metavar="FILE", help="Write each row's component to this file (.csv, .parquet, ...); outliers get -1."
+    "--labels", type=FileName(), help="Write each row's component to this file (.csv, .parquet, ...); outliers get -1."
 )
 @click.option("--errors", is_flag=True, help="Also standard errors, and a diagnosis of the fit.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object in place of the summary.")
@@ -127,7 +129,7 @@ def command(
     if as_json:
         print_json(report)
     elif not quiet:
-        click.echo(summary(report))
+        tell(summary(report))
     return INTERRUPTED if status is Status.INTERRUPTED else OK
 
 

@@ -63,6 +63,10 @@ class Commands(click.Group):
             sys.exit(error.exit_code)
         except (JensenError, NumericalFailure) as error:
             fail(str(error))
+        except UnicodeEncodeError as error:
+            discard_stdout()
+            letter = ascii(error.object[error.start])
+            fail(f"stdout, in {error.encoding}, has no {letter}. Set PYTHONUTF8=1, or write to a file by --out.")
         except MemoryError:
             fail("there is not enough memory. Use fewer rows or columns, or float32 data.")
         except OSError as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
+from click.shell_completion import CompletionItem
 
 from jensen.errors import InputError
 
@@ -20,12 +21,51 @@ else:
     _Type = click.ParamType
 
 MAX_RANGE = 1000
+_READABLE = {".csv", ".tsv", ".parquet", ".arrow", ".feather", ".npy"}
+
+
+class Source(_Type):
+    """A bundled data set or a file."""
+
+    name = "SOURCE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text; what it leads to is seen when it is read."""
+        return str(value)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Names of bundled data sets, beside tables in the folder; files, which the shell knows, where none fits."""
+        from jensen.datasets import names
+
+        bundled = [CompletionItem(name, help="bundled data") for name in names() if name.startswith(incomplete)]
+        if not bundled:
+            return [CompletionItem(incomplete, type="file")]
+        # bash takes its own completion of files only where it is given nothing else.
+        return bundled + [CompletionItem(path.name) for path in _tables() if path.name.startswith(incomplete)]
+
+
+def _tables() -> list[Path]:
+    return sorted(path for path in Path().iterdir() if path.suffix in _READABLE)
+
+
+class FileName(_Type):
+    """A file to read or to write."""
+
+    name = "FILE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text; whether it can be used is told by what uses it."""
+        return str(value)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Files, which the shell knows."""
+        return [CompletionItem(incomplete, type="file")]
 
 
 class Counts(_Type):
     """A number, a range ``from:to`` that includes both ends, or several separated by commas."""
 
-    name = "K or FROM:TO"
+    name = "K|FROM:TO"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
         """The numbers, ascending, each once."""
@@ -67,6 +107,17 @@ class Shapes(_Type):
         except InputError as error:
             self.fail(f"{str(error).removeprefix('covariance_type ')}; or all", param, ctx)
 
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Names of shapes, also after a comma."""
+        from jensen.families.shapes.table import SHAPES
+        from jensen.report.facts import shape_in_words
+
+        before, comma, begun = incomplete.rpartition(",")
+        names = {name: shape_in_words(name, 2) for shape in SHAPES.values() for name in (shape.name, shape.label)}
+        found = [] if comma else [CompletionItem("all", help="every shape")]
+        found += [CompletionItem(f"{before}{comma}{name}", help=words) for name, words in names.items()]
+        return [item for item in found if item.value.removeprefix(f"{before}{comma}").startswith(begun)]
+
 
 class AutoOr(_Type):
     """``auto``, or a number.
@@ -81,7 +132,7 @@ class AutoOr(_Type):
 
     def __init__(self, kind: type[int] | type[float], least: float) -> None:
         self.kind, self.least = kind, least
-        self.name = "auto or number"
+        self.name = "NUMBER"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None

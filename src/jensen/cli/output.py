@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 import sys
 from collections.abc import Mapping
@@ -18,8 +19,29 @@ _ROWS_AT_ONCE = 4096
 
 
 def print_json(document: Mapping[str, Any]) -> None:
-    """Print one JSON object; all its numbers must be finite."""
-    click.echo(json.dumps(document, allow_nan=False, indent=2 if sys.stdout.isatty() else None))
+    """Print one JSON object; a number that is not finite, which JSON has no word for, becomes null."""
+    indent = 2 if sys.stdout.isatty() else None
+    try:
+        text = json.dumps(document, allow_nan=False, indent=indent)
+    except ValueError:
+        text = json.dumps(nulled(document), allow_nan=False, indent=indent)
+    click.echo(text)
+
+
+def nulled(value: Any) -> Any:
+    """The JSON value with null for every number that is not finite."""
+    if isinstance(value, Mapping):
+        return {key: nulled(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [nulled(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def tell(text: str) -> None:
+    """Print text for people, in the characters that stdout can show."""
+    from jensen.cli.text import shown
+
+    click.echo(shown(text))
 
 
 def print_table(columns: Mapping[str, AnyArray]) -> None:

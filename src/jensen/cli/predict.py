@@ -7,16 +7,16 @@ from typing import Any
 import click
 import numpy as np
 
-from jensen.cli.options import check_distinct, check_table_output
-from jensen.cli.output import print_json, print_table
+from jensen.cli.options import FileName, Source, check_distinct, check_table_output
+from jensen.cli.output import print_json, print_table, tell
 from jensen.report.words import counted, printable
 
 
-@click.command("predict")
-@click.argument("model")
-@click.argument("data")
+@click.command("predict", short_help="Tell the component of each row.")
+@click.argument("model", type=FileName())
+@click.argument("data", type=Source())
 @click.option("--proba", is_flag=True, help="Also the probability of every component.")
-@click.option("--out", metavar="FILE", help="Write to this file (.csv, .tsv, .parquet, .arrow, .feather, .npy).")
+@click.option("--out", type=FileName(), help="Write to this file (.csv, .tsv, .parquet, .arrow, .feather, .npy).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object in place of CSV.")
 def command(model: str, data: str, proba: bool, out: str | None, as_json: bool) -> None:
     """Tell for each row of DATA from which component of MODEL it most probably comes.
@@ -52,9 +52,9 @@ def command(model: str, data: str, proba: bool, out: str | None, as_json: bool) 
     elif out is None:
         print_table(columns)
     else:
-        click.echo(f"{printable(out)}: {counted(len(labels), 'row')}")
-        click.echo("component    rows")
+        tell(f"{printable(out)}: {counted(len(labels), 'row')}")
+        tell("component    rows")
         for k, count in enumerate(counts):
-            click.echo(f"{k:>9}  {count:>6,}")
+            tell(f"{k:>9}  {count:>6,}")
         if outliers:
-            click.echo(f"{-1:>9}  {n_outliers:>6,}  outliers")
+            tell(f"{-1:>9}  {n_outliers:>6,}  outliers")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from jensen.cli.output import nulled
 from jensen.fit.result import MixtureFit
 from jensen.fit.selection import Selection
 from jensen.store.record import finite
@@ -48,13 +49,8 @@ def describe_errors(fit: MixtureFit, x: Any, weight: Any) -> dict[str, Any]:
     except InputError as error:
         told["notes"] = [str(error)]
     else:
-        told |= {name: _nulled(value.tolist()) for name, value in errors.values.items()}
+        told |= {name: nulled(value.tolist()) for name, value in errors.values.items()}
         told |= {"method": errors.method, "refused": dict(errors.refused), "notes": list(errors.notes)}
     findings = mixture_diagnosis(analysis, fit).findings
     told["diagnosis"] = [{"topic": f.topic, "text": f.text, "serious": f.is_serious} for f in findings]
     return told
-
-
-def _nulled(value: Any) -> Any:
-    """Nested lists of numbers with null for every one that is not finite."""
-    return [_nulled(part) for part in value] if isinstance(value, list) else finite(value)

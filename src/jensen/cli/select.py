@@ -10,12 +10,12 @@ import click
 
 from jensen.cli.fit import SEARCHED
 from jensen.cli.group import INTERRUPTED, OK
-from jensen.cli.options import Counts, Shapes, check_distinct, check_model_output, fitting_options
-from jensen.cli.output import print_json
+from jensen.cli.options import Counts, FileName, Shapes, Source, check_distinct, check_model_output, fitting_options
+from jensen.cli.output import print_json, tell
 
 
-@click.command("select")
-@click.argument("source")
+@click.command("select", short_help="Compare mixtures in a table.")
+@click.argument("source", type=Source())
 @click.option("-k", "counts", type=Counts(), help="Numbers of components, such as 1:9.  [default: 1:9]")
 @click.option(
     "-c",
@@ -38,7 +38,7 @@ from jensen.cli.output import print_json
 @fitting_options
 @click.option("--equal-weights", is_flag=True, help="Every component has the weight 1/K.")
 @click.option("--prior", is_flag=True, help="Fraley & Raftery's conjugate prior on means and covariances.")
-@click.option("--out", metavar="FILE", help="Write the best model to this .safetensors file.")
+@click.option("--out", type=FileName(), help="Write the best model to this .safetensors file.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object in place of the table.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 def command(
@@ -101,6 +101,6 @@ def command(
     if as_json:
         print_json(told)
     elif not quiet:
-        click.echo("\n".join(whole(told)))
-        click.echo(f"\n{duration(told['total_seconds'])}" + ("" if out is None else f"; the best is in {out}"))
+        tell("\n".join(whole(told)))
+        tell(f"\n{duration(told['total_seconds'])}" + ("" if out is None else f"; the best is in {out}"))
     return INTERRUPTED if found.status is Status.INTERRUPTED else OK

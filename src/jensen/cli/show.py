@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
-from jensen.cli.output import print_json
+from jensen.cli.options import FileName
+from jensen.cli.output import print_json, tell
 
 
-@click.command("show")
-@click.argument("model")
+@click.command("show", short_help="Show what is in a model file.")
+@click.argument("model", type=FileName())
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object in place of the summary.")
 def command(model: str, as_json: bool) -> None:
     """Show the mixture in the file MODEL, and how it came about."""
@@ -22,6 +23,6 @@ def command(model: str, as_json: bool) -> None:
     if as_json:
         print_json({**report, "library": record.library})
         return
-    click.echo(paragraph("", f"{model}, written by {record.library}", 0))
-    click.echo()
-    click.echo(summary({**report, **dict.fromkeys(("source", "set_aside", "selection", "out", "labels", "errors"))}))
+    tell(paragraph("", f"{model}, written by {record.library}", 0))
+    tell("")
+    tell(summary({**report, **dict.fromkeys(("source", "set_aside", "selection", "out", "labels", "errors"))}))
