@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from jensen.core.block import AnyArray
 from jensen.errors import InputError
 from jensen.estimators.inputs import check_sample_weight
+from jensen.estimators.recipes import fit_recipe
 from jensen.fit.fitted import FittedMixture
 from jensen.fit.result import full_covariances
 from jensen.infer.analysis import Analysis
@@ -18,6 +20,7 @@ from jensen.infer.merging import Combination, combine
 from jensen.infer.mixtures import mixture_analysis, mixture_diagnosis
 from jensen.infer.projection import Projection, projection
 from jensen.infer.standard_errors import ConfidenceIntervals, StandardErrors
+from jensen.store import fit_info
 
 if TYPE_CHECKING:
     from jensen.report.mixture import Kind
@@ -192,3 +195,63 @@ class AfterFit:
         weight = None if rows is None else check_sample_weight(sample_weight, len(rows))
         record = getattr(self, "fit_result_", None)
         return plot_mixture(self._fitted, rows, weight, kind=kind, ax=ax, columns=columns, level=level, record=record)
+
+    def report(
+        self,
+        path: str | os.PathLike[str],
+        X: Any = None,
+        *,
+        sample_weight: Any = None,
+        selection: Any = None,
+        title: str | None = None,
+        level: float = 0.95,
+        intervals: Literal["auto", True, False] = "auto",
+    ) -> None:
+        """Write a page that tells the fit to anybody: one HTML file, which needs no network and runs no code.
+
+        It has the answer in words, pictures, the components in numbers with intervals, how sure all that is, how the
+        number of components was chosen, warnings with remedies, and how to do it again. Needs matplotlib and jinja2,
+        ``pip install 'jensen[report]'``.
+
+        Parameters
+        ----------
+        path : path-like
+            Where to; it ends in ``.html``. A file that is there is replaced, once the page is complete.
+        X : array-like of shape (n, d), default=None
+            The rows of the fit, which the estimator does not keep. Without them there are no pictures of rows, no
+            intervals and no check of the fit.
+        sample_weight : array-like of shape (n,), default=None
+            Their weights.
+        selection : Selection, default=None
+            What `jensen.select` returned, so that the choice of K is told.
+        title : str, default=None
+            Of the page.
+        level : float, default=0.95
+            Coverage of the intervals, between 0 and 1.
+        intervals : "auto" or bool, default="auto"
+            Whether to compute intervals and what the data say of the parameters; ``"auto"``: where that takes less
+            than about half a minute.
+
+        Raises
+        ------
+        InputError
+            If a package is missing, the path cannot be written, or `X` is not what was fitted. Nothing is written.
+        """
+        from jensen.report.page import Origin, check_report, write_report
+
+        check_is_fitted(self)
+        check_report(path)
+        rows = None if X is None else self._rows(X)
+        weight = None if rows is None else check_sample_weight(sample_weight, len(rows))
+        found = getattr(selection, "_found", None)
+        if selection is not None and found is None:
+            raise InputError(f"selection must be what jensen.select returned, got {type(selection).__name__}")
+        record: Any = getattr(self, "fit_result_", None)
+        info = getattr(self, "_info", {}) if record is None else fit_info(record)
+        seed = info.get("seed")
+        lines = fit_recipe(self, seed) if selection is None else selection._recipe(seed)
+        set_aside = () if selection is None else selection.set_aside
+        write_report(
+            path, self._fitted, rows, weight, record=record, info=info, selection=found, title=title, level=level,
+            intervals=intervals, origin=Origin(set_aside=tuple(set_aside), recipe=tuple(lines)),
+        )  # fmt: skip

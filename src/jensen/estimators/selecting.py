@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from numbers import Integral
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ from jensen.data.frames import frame_of, kind_of_frame, to_matrix
 from jensen.errors import InputError, JensenWarning
 from jensen.estimators.gaussian_mixture import GaussianMixture
 from jensen.estimators.inputs import check_sample_weight, seed_of
+from jensen.estimators.recipes import select_recipe
 from jensen.families.shapes.table import covariance_shape
 from jensen.fit.grid import select_mixture
 from jensen.fit.priors import ConjugatePrior
@@ -49,8 +51,16 @@ class Selection:
         Columns of a frame that were not used, and why.
     """
 
-    def __init__(self, found: Found, dtype: Any, backend: Any, set_aside: tuple[tuple[str, str], ...] = ()) -> None:
+    def __init__(
+        self,
+        found: Found,
+        dtype: Any,
+        backend: Any,
+        set_aside: tuple[tuple[str, str], ...] = (),
+        given: Mapping[str, Any] | None = None,
+    ) -> None:
         self._found, self._dtype, self._backend, self.set_aside = found, dtype, backend, set_aside
+        self._given = dict(given or {})
         self.criterion, self.status, self.seconds = found.criterion, found.status, found.seconds
         self.warnings = found.warnings
 
@@ -135,6 +145,31 @@ class Selection:
         from jensen.report.curves import criterion_curves
 
         return criterion_curves(self._found, ax)
+
+    def report(
+        self,
+        path: str | os.PathLike[str],
+        X: Any = None,
+        *,
+        sample_weight: Any = None,
+        title: str | None = None,
+        level: float = 0.95,
+        intervals: Literal["auto", True, False] = "auto",
+    ) -> None:
+        """Write a page that tells the best mixture and how it was chosen; see `GaussianMixture.report`.
+
+        Parameters
+        ----------
+        path, X, sample_weight, title, level, intervals
+            As there; `X` has the columns that were used.
+        """
+        self.best.report(
+            path, X, sample_weight=sample_weight, selection=self, title=title, level=level, intervals=intervals
+        )
+
+    def _recipe(self, seed: Any) -> list[str]:
+        """Lines that make the choice again."""
+        return select_recipe(select, self._given, seed)
 
     def __repr__(self) -> str:
         return f"Selection of {len(self)} mixtures: {self.words()}"
@@ -226,6 +261,8 @@ def select(
     >>> selection.best_name
     'EEE,3'
     """
+    # Before anything else has a name: what was asked, for whoever makes the choice again.
+    given = {name: value for name, value in locals().items() if name not in ("X", "progress")}
     table = to_matrix(X, columns=columns)
     weight = check_sample_weight(sample_weight, len(table.data))
     counts, shapes = _counts(n_components), shapes_asked(covariance_type, table.n_features)
@@ -274,7 +311,7 @@ def select(
     if not found.status.is_converged:
         text = f"The selection was cut short: {found.status.message}; what was reached by then is compared"
         warnings.warn(text, JensenWarning, stacklevel=2)
-    return Selection(found, table.data.dtype, kind_of_frame(X), table.set_aside)
+    return Selection(found, table.data.dtype, kind_of_frame(X), table.set_aside, given)
 
 
 def _is_count(value: Any, least: int) -> bool:

@@ -120,7 +120,12 @@ def _ranked(values: Array, shares: Array, points: Array) -> Array:
     return np.asarray(np.repeat(low, sizes) + np.repeat(high - low, sizes) * inside)
 
 
-def fit(view: View, ax: Any = None) -> Any:
+def surprising(found: Calibration) -> float:
+    """The distance that 5 % of samples of a known mixture exceed."""
+    return float(_KOLMOGOROV / np.sqrt(found.n))
+
+
+def fit(view: View, ax: Any = None, found: Calibration | None = None) -> Any:
     """Two panels: the histogram of u_i, flat if the rows come from the mixture, and quantiles against quantiles.
 
     See `calibration` for u_i. Bands hold 95 % of each bar and of each order statistic (a beta variable, David &
@@ -135,19 +140,20 @@ def fit(view: View, ax: Any = None) -> Any:
         The mixture with its rows.
     ax : matplotlib Axes, default=None
         A new figure by default.
+    found : Calibration, optional
+        The view's, where it is known already.
 
     Returns
     -------
     matplotlib Axes
         It holds the two panels in ``child_axes``.
     """
-    found = calibration(view)
+    found = found or calibration(view)
     ax = axes(ax, 8.4, 3.8)
     left, right = panels(ax, 1, 2, gap=(0.18, 0.0))[0]
     _bars(left, found, view)
     _quantiles(right, found)
-    limit = _KOLMOGOROV / np.sqrt(found.n)
-    told = f"largest distance {found.distance:.2g}; beyond {limit:.2g} in 5 % of samples of a known model"
+    told = f"largest distance {found.distance:.2g}; beyond {surprising(found):.2g} in 5 % of samples of a known model"
     ax.set_title(told, loc="left", fontsize=8, color=DARK)
     return ax
 

@@ -128,7 +128,7 @@ def estimates(view: View, columns: list[int], level: float, ax: Any = None) -> A
     down = -(-len(cells) // 5)
     across = -(-len(cells) // down)
     tall = max(1.3, 0.6 + 0.2 * len(weights))
-    ax = axes(ax, 1.2 + 2.2 * across, max(2.4, down * tall))
+    ax = axes(ax, 1.2 + 1.75 * across, max(2.4, down * tall))
     place = panels(ax, down, across, gap=(0.05, 0.55 / max(2.4, down * tall)))
     names = [str(component) for component in range(k)] + ["noise"] * (len(weights) - k)
     for cell in range(down * across):

@@ -25,7 +25,7 @@ Kind = Literal[
     "trace",
 ]
 # Pairs of more columns are too small to be read, and are projected.
-_MOST_PAIRED = 6
+MOST_PAIRED = 6
 _BY_COLUMN = ("clusters", "density", "uncertainty", "profiles", "estimates")
 
 
@@ -99,10 +99,10 @@ def picture(
         return draw(view, chosen, level, ax)
     if len(chosen) > 2 and columns is not None and kind != "clusters":
         raise InputError(f"kind={kind!r} takes one or two columns, got {len(chosen)}; without any, it is projected")
-    if kind == "clusters" and 3 <= len(chosen) <= _MOST_PAIRED:
+    if kind == "clusters" and 3 <= len(chosen) <= MOST_PAIRED:
         return pairs(view, chosen, ax)
-    if columns is not None and len(chosen) > _MOST_PAIRED:
-        raise InputError(f"columns takes {_MOST_PAIRED} at most, got {len(chosen)}; without any, they are projected")
+    if columns is not None and len(chosen) > MOST_PAIRED:
+        raise InputError(f"columns takes {MOST_PAIRED} at most, got {len(chosen)}; without any, they are projected")
     project = kind == "projection" and view.fitted.n_features > 1 or len(chosen) > 2
     shadow = view.projected() if project else view.on_columns(chosen)
     return _on_shadow(view, shadow, kind, ax)

@@ -123,9 +123,14 @@ class View:
         return cls(fitted, rows, weight, unasked)
 
     @property
-    def names(self) -> tuple[str, ...]:
+    def full_names(self) -> tuple[str, ...]:
         """Of the columns: ``x1`` and so on where they have none."""
-        return short_names(self.fitted.feature_names or default_names(self.fitted.n_features))
+        return tuple(self.fitted.feature_names or default_names(self.fitted.n_features))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the columns, short enough for a picture."""
+        return short_names(self.full_names)
 
     @property
     def total(self) -> float:
