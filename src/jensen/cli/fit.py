@@ -61,6 +61,7 @@ SEARCHED = tuple(range(1, 10))
     "--labels", type=FileName(), help="Write each row's component to this file (.csv, .parquet, ...); outliers get -1."
 )
 @click.option("--errors", is_flag=True, help="Also standard errors, and a diagnosis of the fit.")
+@click.option("--charts/--no-charts", default=None, help="Charts of one line.  [default: on a terminal]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object in place of the summary.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 def command(
@@ -72,6 +73,7 @@ def command(
     out: str | None,
     labels: str | None,
     errors: bool,
+    charts: bool | None,
     as_json: bool,
     quiet: bool,
     **options: Any,
@@ -82,14 +84,17 @@ def command(
     Where there is a choice of mixtures, the one of smallest BIC is taken, never a degenerate one. Ctrl-C ends the
     fit and keeps the best parameters so far.
     """
+    from jensen.cli.charts import are_wanted
     from jensen.cli.report import describe_errors, describe_selection
     from jensen.cli.summary import summary
     from jensen.core.status import Status
     from jensen.data.files import read_table, write_table
+    from jensen.data.frames import default_names
     from jensen.errors import InputError
     from jensen.fit.selection import shapes_asked
     from jensen.report.facts import describe
     from jensen.report.progress import Progress
+    from jensen.report.sparks import glances
     from jensen.store import ModelRecord, fit_info, write_model
 
     began = time.perf_counter()
@@ -123,12 +128,16 @@ def command(
         "selection": None if selection is None else describe_selection(selection),
         "out": out,
         "labels": labels,
+        "trace": list(fit.trace),
         "errors": describe_errors(fit, table.data, table.weights) if errors else None,
         "seconds": time.perf_counter() - began,
     }
     if as_json:
         print_json(report)
     elif not quiet:
+        if are_wanted(charts):
+            names = table.feature_names or default_names(table.n_features)
+            report["charts"] = glances(fit, table.data, table.weights, names)
         tell(summary(report))
     return INTERRUPTED if status is Status.INTERRUPTED else OK
 

@@ -7,6 +7,7 @@ from typing import Any
 import click
 import numpy as np
 
+from jensen.cli.charts import are_wanted, bar
 from jensen.cli.options import FileName, Source, check_distinct, check_table_output
 from jensen.cli.output import print_json, print_table, tell
 from jensen.report.words import counted, printable
@@ -54,7 +55,8 @@ def command(model: str, data: str, proba: bool, out: str | None, as_json: bool) 
     else:
         tell(f"{printable(out)}: {counted(len(labels), 'row')}")
         tell("component    rows")
+        drawn = are_wanted(None)
         for k, count in enumerate(counts):
-            tell(f"{k:>9}  {count:>6,}")
+            tell(f"{k:>9}  {count:>6,}" + (f"  {bar(count, counts.max())}" if drawn else ""))
         if outliers:
             tell(f"{-1:>9}  {n_outliers:>6,}  outliers")

@@ -25,4 +25,6 @@ def command(model: str, as_json: bool) -> None:
         return
     tell(paragraph("", f"{model}, written by {record.library}", 0))
     tell("")
-    tell(summary({**report, **dict.fromkeys(("source", "set_aside", "selection", "out", "labels", "errors"))}))
+    tell(
+        summary({**report, **dict.fromkeys(("source", "set_aside", "selection", "out", "labels", "errors", "charts"))})
+    )

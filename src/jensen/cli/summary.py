@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from jensen.cli.charts import at_a_glance
 from jensen.cli.grid import chosen
 from jensen.cli.text import paragraph, room, sign
 from jensen.data.frames import default_names
@@ -35,7 +36,7 @@ def summary(report: Mapping[str, Any]) -> str:
     report : mapping
         Of a fit, or of a model file, whose info is anybody's.
     """
-    parts = [list(part(report)) for part in (chosen, _facts, _components, _standard_errors, _diagnosis, _warnings)]
+    parts = [list(part(report)) for part in _PARTS]
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
 
 
@@ -114,3 +115,6 @@ def _diagnosis(report: Mapping[str, Any]) -> Iterator[str]:
     errors = report.get("errors")
     for finding in errors["diagnosis"] if isinstance(errors, Mapping) else []:
         yield paragraph("", f"{finding['topic'].capitalize()}: {_as_options(finding['text'])}", 2).strip()
+
+
+_PARTS = (chosen, _facts, _components, at_a_glance, _standard_errors, _diagnosis, _warnings)
