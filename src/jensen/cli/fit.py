@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import shlex
 import time
 from typing import Any
 
@@ -17,6 +19,7 @@ from jensen.cli.options import (
     Source,
     check_distinct,
     check_model_output,
+    check_page_output,
     check_table_output,
     fitting_options,
 )
@@ -60,6 +63,9 @@ SEARCHED = tuple(range(1, 10))
 @click.option(
     "--labels", type=FileName(), help="Write each row's component to this file (.csv, .parquet, ...); outliers get -1."
 )
+@click.option(
+    "--report", "page", type=FileName(), help="Write a page that tells the fit to anybody to this .html file."
+)
 @click.option("--errors", is_flag=True, help="Also standard errors, and a diagnosis of the fit.")
 @click.option("--charts/--no-charts", default=None, help="Charts of one line.  [default: on a terminal]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object in place of the summary.")
@@ -72,6 +78,7 @@ def command(
     weights: str | None,
     out: str | None,
     labels: str | None,
+    page: str | None,
     errors: bool,
     charts: bool | None,
     as_json: bool,
@@ -100,7 +107,8 @@ def command(
     began = time.perf_counter()
     check_model_output(out)
     check_table_output(labels)
-    check_distinct([source], [out, labels])
+    check_page_output(page)
+    check_distinct([source], [out, labels, page])
     if errors and options["trim"] > 0:
         raise InputError("--errors is about the likelihood of all rows, and --trim leaves some out: leave one out")
     table = read_table(source, columns=columns, weights=weights)
@@ -128,6 +136,7 @@ def command(
         "selection": None if selection is None else describe_selection(selection),
         "out": out,
         "labels": labels,
+        "report": page,
         "trace": list(fit.trace),
         "errors": describe_errors(fit, table.data, table.weights) if errors else None,
         "seconds": time.perf_counter() - began,
@@ -139,7 +148,21 @@ def command(
             names = table.feature_names or default_names(table.n_features)
             report["charts"] = glances(fit, table.data, table.weights, names)
         tell(summary(report))
+    # Last of all: whatever becomes of the page, the fit has been told.
+    if page is not None:
+        _write_page(page, table, fit, info, selection, source)
     return INTERRUPTED if status is Status.INTERRUPTED else OK
+
+
+def _write_page(page: str, table: Any, fit: Any, info: Any, selection: Any, source: str) -> None:
+    """Write the report, with the command that makes it again."""
+    from jensen.cli.summary import as_options
+    from jensen.report.page import Origin, write_report
+
+    called = click.get_current_context().obj
+    recipe = (shlex.join(["jensen", *called]),) if isinstance(called, list) else ()
+    origin = Origin(os.path.basename(source), table.set_aside, recipe, "shell", as_options)
+    write_report(page, fit.fitted, table.data, table.weights, record=fit, info=info, selection=selection, origin=origin)
 
 
 def _fit(table: Any, counts: tuple[int, ...], shapes: Any, options: dict[str, Any], progress: Any) -> tuple[Any, Any]:

@@ -51,6 +51,8 @@ class Commands(click.Group):
         **extra: Any,
     ) -> Any:
         """Run a command and end the process with its exit code; errors go to stderr, without a traceback."""
+        # What was called, for whoever tells how to do it again.
+        extra.setdefault("obj", list(sys.argv[1:] if args is None else args))
         if not standalone_mode:
             return super().main(args, prog_name or "jensen", standalone_mode=False, **extra)
         if sys.stdout is None:  # closed by whoever calls, who wants none of it

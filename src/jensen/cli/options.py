@@ -222,6 +222,20 @@ def check_table_output(path: str | None) -> None:
         check_output(path)
 
 
+def check_page_output(path: str | None) -> None:
+    """Refuse a path that no report could be written to, or an installation that cannot make one, before a fit.
+
+    Raises
+    ------
+    InputError
+        The ending is another one than ``.html``, the place cannot be written, or a package is missing.
+    """
+    if path is not None:
+        from jensen.report.page import check_report
+
+        check_report(path)
+
+
 def check_distinct(inputs: list[str], outputs: list[str | None]) -> None:
     """Refuse outputs that would replace an input, or one another.
 

@@ -44,7 +44,7 @@ def _facts(report: Mapping[str, Any]) -> Iterator[str]:
     """The lines that say how good the mixture is and how it came about."""
     title = title_of(report)
     yield paragraph(title[:1], title[1:], 1).replace("\n ", "\n  ")
-    for label, text in facts(report, _as_options):
+    for label, text in facts(report, as_options):
         yield paragraph(f"  {label}", text, _LABEL + 2)
 
 
@@ -54,11 +54,11 @@ def _warnings(report: Mapping[str, Any]) -> Iterator[str]:
     for warning in found if isinstance(found, list) else []:
         # How the fit ended has been said above.
         if isinstance(warning, str) and warning != report.get("message"):
-            text = _as_options(warning)
+            text = as_options(warning)
             yield paragraph("Warning:", text if text.endswith(".") else f"{text}.", 9)
 
 
-def _as_options(message: str) -> str:
+def as_options(message: str) -> str:
     """The message with the names of options in place of those of arguments."""
     message = message.replace("accelerate='off'", "--no-accelerate").replace("degenerate='allow'", "--degenerate")
     return re.sub(r"\b(" + "|".join(_OPTIONS) + r")\b", lambda found: _OPTIONS[found[1]], message)
@@ -114,7 +114,7 @@ def _diagnosis(report: Mapping[str, Any]) -> Iterator[str]:
     """The paragraphs of the diagnosis."""
     errors = report.get("errors")
     for finding in errors["diagnosis"] if isinstance(errors, Mapping) else []:
-        yield paragraph("", f"{finding['topic'].capitalize()}: {_as_options(finding['text'])}", 2).strip()
+        yield paragraph("", f"{finding['topic'].capitalize()}: {as_options(finding['text'])}", 2).strip()
 
 
 _PARTS = (chosen, _facts, _components, at_a_glance, _standard_errors, _diagnosis, _warnings)

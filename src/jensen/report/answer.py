@@ -14,8 +14,8 @@ from jensen.report.words import counted, decimals_for, fixed, shortened
 
 # Groups whose shares and features are told one by one.
 _EACH = 6
-# A component is high or low in a column beyond this many standard deviations of all rows, and very beyond the second.
-_HIGH, _VERY = 0.5, 1.5
+# Beyond so many standard deviations of all rows, a mean is slightly high or low, high or low, very high or low.
+_LEVELS = ((1.5, "very "), (0.5, ""), (0.1, "slightly "))
 _FEATURES = 3
 # A row is doubtful where no component reaches this.
 SURE = 0.8
@@ -73,14 +73,18 @@ def headline(view: View) -> str:
     weights, k = view.weights, view.fitted.n_components
     noise = 1.0 - float(weights.sum()) if view.fitted.box is not None else None
     of = "the rows" if view.weight is None else "the weight of the rows"
+    if view.outliers == "trimmed":
+        of = f"{of} that were kept"
     title = f"{in_words(k).capitalize()} group{'s' * (k != 1)}"
     title += "" if noise is None else " and noise"
+    trimmed = int(np.count_nonzero(view.labels < 0)) if view.outliers == "trimmed" and len(view.rows) else 0
+    aside = f" {counted(trimmed, 'row')} {'were' if trimmed != 1 else 'was'} left out as outliers." if trimmed else ""
     order = np.argsort(-weights, kind="stable")
     if k == 1:
         text = f"{title}: a single bell-shaped cloud describes " + (
             "the rows" if noise is None else percent(weights[0])
         )
-        return f"{text}." if noise is None else f"{text} of {of}, and noise the other {percent(noise)}."
+        return f"{text}.{aside}" if noise is None else f"{text} of {of}, and noise the other {percent(noise)}."
     if k <= _EACH:
         told = [f"{percent(weights[j])}{f' of {of}' * (i == 0)} in component {j}" for i, j in enumerate(order)]
     else:
@@ -90,7 +94,7 @@ def headline(view: View) -> str:
             f"the smallest, component {last}, has {percent(weights[last])}",
         ]
     told += [] if noise is None else [f"{percent(noise)} are noise"]
-    return f"{title}: {listed(told)}."
+    return f"{title}: {listed(told)}.{aside}"
 
 
 def portraits(view: View) -> list[str]:
@@ -108,14 +112,15 @@ def portraits(view: View) -> list[str]:
     for component in range(k):
         told = list[str]()
         for j in np.argsort(-np.abs(z[component]), kind="stable")[:_FEATURES]:
-            if abs(z[component, j]) < _HIGH:
+            away = abs(z[component, j])
+            degree = next((word for least, word in _LEVELS if away >= least), None)
+            if degree is None or (degree == "slightly " and told):
                 break
-            very = "very " if abs(z[component, j]) >= _VERY else ""
-            level = f"{very}{'high' if z[component, j] > 0 else 'low'}"
+            level = f"{degree}{'high' if z[component, j] > 0 else 'low'}"
             digits = decimals_for(float(spreads[:, j].min()))
             at, whole = (fixed(float(value), digits) for value in (means[component, j], centre[j]))
-            told.append(f"{level} {shortened(names[j], _NAME)} ({at}; all rows {whole})")
-        text = listed(told) if told else "near the mean of all rows in every column: it differs in its spread"
+            told.append(f"{level} {shortened(names[j], _NAME)} ({at}; {whole} overall)")
+        text = listed(told) if told else "near the mean of all rows in every column"
         found.append(f"Component {component}, {percent(view.weights[component])}: {text}.")
     return found
 
@@ -125,21 +130,25 @@ def certainty(view: View, found: Assignment) -> str:
     if len(found.shared) == 1:
         return ""
     share = percent(found.doubtful / found.total)
-    if view.weight is None:
-        n, total = int(round(found.doubtful)), int(round(found.total))
-        who = f"{n:,} of {counted(total, 'row')} ({share})" if n else "none of the rows"
+    text = f"On average, a row belongs to its most likely component with a probability of {percent(found.certainty)}. "
+    limit = f"{100 * SURE:.0f}\u00a0%"
+    if found.doubtful == 0:
+        text += f"No row is in doubt: for each, one component reaches {limit}."
     else:
-        who = f"rows with {share} of the weight"
-    text = f"On average, a row belongs to its most likely component with {percent(found.certainty)}. "
-    text += f"Doubtful, below {percent(SURE)}, {'is' if who.startswith(('none', '1 ')) else 'are'} {who}."
+        n, total = int(round(found.doubtful)), int(round(found.total))
+        who = f"{n:,} of {counted(total, 'row')} ({share})" if view.weight is None else f"{share} of the rows' weight"
+        verb = "is" if view.weight is not None or n == 1 else "are"
+        text += f"In doubt {verb} {who}, where no component reaches {limit}."
     between = found.shared - np.diag(np.diagonal(found.shared))
     j, k = np.unravel_index(int(between.argmax()), between.shape)
     if between[j, k] < _OVERLAP:
         return text
     names = [*map(str, range(view.fitted.n_components)), "noise"]
     one, other = (names[i] if names[i] == "noise" else f"component {names[i]}" for i in (j, k))
-    text += f" Hardest to tell apart: a row of {one} is, on average, {percent(between[j, k])} {other}'s."
-    return text
+    return (
+        f"{text} Hardest to tell apart are {one} and {other}: a row of {one} comes from {other} with a probability of "
+        f"{percent(between[j, k])}, on average."
+    )
 
 
 def may_be_one(view: View, found: Assignment) -> bool:
@@ -175,13 +184,13 @@ def in_words(n: int) -> str:
 
 
 def percent(share: float) -> str:
-    """A share in percent, with as many digits as it needs."""
+    """A share in percent, which no line break takes from its sign."""
     value = 100.0 * float(share)
     if 0.0 < value < 0.1:
-        return "less than 0.1 %"
+        return "less than 0.1\u00a0%"
     if 99.9 < value < 100.0:
-        return "more than 99.9 %"
-    return f"{value:.1f} %" if value not in (0.0, 100.0) else f"{value:.0f} %"
+        return "more than 99.9\u00a0%"
+    return f"{value:.1f}\u00a0%" if value not in (0.0, 100.0) else f"{value:.0f}\u00a0%"
 
 
 def listed(parts: Sequence[str]) -> str:

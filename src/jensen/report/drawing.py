@@ -9,7 +9,7 @@ import numpy as np
 
 from jensen.core.block import AnyArray, Array
 from jensen.errors import InputError
-from jensen.report.words import printable
+from jensen.report.words import distinct
 
 # Okabe & Ito's colours, which colour-blind readers can tell apart; markers and dashes tell them apart in print.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -94,17 +94,11 @@ def marker(component: int) -> str:
 
 
 def short_names(names: Sequence[str], width: int = _NAME) -> tuple[str, ...]:
-    """Names cut in the middle to a width, still different from one another, none of them read as mathematics.
+    """Names cut to a width, still different from one another, none of them read as mathematics.
 
     What is not for display, such as a control character or one that turns the direction of writing, is spelled out.
     """
-    names = [printable(name.replace("\n", " ")) for name in names]
-    cut = [
-        name if len(name) <= width else f"{name[: width // 2]}…{name[-(width - width // 2 - 1) :]}" for name in names
-    ]
-    if len(set(cut)) < len(set(names)):
-        cut = [f"{j + 1}: {name}" for j, name in enumerate(cut)]
-    return tuple(name.replace("$", r"\$") for name in cut)
+    return tuple(name.replace("$", r"\$") for name in distinct([name.replace("\n", " ") for name in names], width))
 
 
 def note(ax: Any, *parts: str, above: float = 6.0) -> None:

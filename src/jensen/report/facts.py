@@ -73,7 +73,7 @@ def facts(report: Mapping[str, Any], reword: Callable[[str], str] = str) -> list
     Parameters
     ----------
     report : mapping
-        Of ``describe``, with more beside: ``source, set_aside, n_outliers, out, labels, seconds``.
+        Of ``describe``, with more beside: ``source, set_aside, n_outliers, out, labels, report, seconds``.
     reword : callable, optional
         Turns the arguments that a message names into what they are called where it is read.
     """
@@ -91,6 +91,7 @@ def facts(report: Mapping[str, Any], reword: Callable[[str], str] = str) -> list
         ("time", _time(report)),
         ("model file", string_of(report, "out")),
         ("labels", string_of(report, "labels")),
+        ("report", string_of(report, "report")),
     ]
     return [(label, text) for label, text in found if text is not None]
 

@@ -17,12 +17,13 @@ from jensen.report.answer import percent
 from jensen.report.drawing import colour, marker
 from jensen.report.facts import most_separating, shape_in_words
 from jensen.report.view import View
-from jensen.report.words import decimals_for, fixed
+from jensen.report.words import decimals_for, distinct, fixed
 
 # Columns and components that a table has room for.
 _COLUMNS, _ROWS = 12, 60
 _CANDIDATES = 8
 _MOST_DECIMALS = 6
+_NAME = 30
 # Forms of `drawing.MARKERS` in a square of side 10.
 _FORMS = {
     "o": "M5 1A4 4 0 1 1 5 9A4 4 0 1 1 5 1z",
@@ -120,12 +121,12 @@ def components(view: View, found: ConfidenceIntervals | None, level: float) -> T
     ]
     if len(weights) > k:
         lines.append(Line("noise", (columns[0][k], *(Cell("") for _ in chosen)), _FORMS["x"], colour(-1)))
-    notes = list[str]()
+    names, notes = distinct(view.full_names, _NAME), list[str]()
     if len(chosen) < view.fitted.n_features:
         notes.append(f"The {len(chosen)} of {view.fitted.n_features} columns that tell the components apart best.")
     if len(shown) < k:
         notes.append(f"The {len(shown)} largest of {k} components.")
-    header = ("component", "share", *(view.full_names[j] for j in chosen))
+    header = ("component", "share", *(names[j] for j in chosen))
     return Table(header, tuple(lines), tuple(notes))
 
 
@@ -144,7 +145,7 @@ def _column(means: Array, spreads: Array, found: ConfidenceIntervals | None, j: 
     if ends is not None and np.isfinite(ends[1] - ends[0]).any():
         # An interval of a mean is narrower than the spread of rows: its ends must still be told apart.
         finest = min(finest, float(np.nanmin(ends[1] - ends[0])))
-    digits = decimals_for(finest)
+    digits, coarse = decimals_for(finest), decimals_for(float(spreads.min()))
 
     def told(value: float) -> str:
         return fixed(value, digits) if digits <= _MOST_DECIMALS else f"{value:.5g}"
@@ -155,10 +156,8 @@ def _column(means: Array, spreads: Array, found: ConfidenceIntervals | None, j: 
         if ends is not None and np.isfinite(ends[0][component] + ends[1][component]):
             interval = f"{told(float(ends[0][component]))} to {told(float(ends[1][component]))}"
         spread = float(spreads[component])
-        finer = decimals_for(spread)
-        cells.append(
-            Cell(told(float(mean)), interval, fixed(spread, finer) if finer <= _MOST_DECIMALS else f"{spread:.2g}")
-        )
+        around = fixed(spread, coarse) if coarse <= _MOST_DECIMALS else f"{spread:.2g}"
+        cells.append(Cell(told(float(mean)), interval, around))
     return cells
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -226,7 +227,7 @@ def _safe(value: Any) -> Any:
     from markupsafe import Markup
 
     if isinstance(value, str) and not isinstance(value, Markup):
-        return "\n".join(printable(line) for line in value.split("\n"))
+        return "".join(part if part in "\n\u00a0" else printable(part) for part in re.split("([\n\u00a0])", value))
     return value
 
 
@@ -305,10 +306,19 @@ def _question(view: View, origin: Origin, info: Mapping[str, Any]) -> str:
 def _choice(view: View, selection: Selection | None) -> str:
     """How the number of components came about."""
     k = view.fitted.n_components
+    number = answer.in_words(k).capitalize()
     if selection is None:
-        asked = "it was" if k == 1 else "so many were"
-        return f"{answer.in_words(k).capitalize()}, because {asked} asked for: no other number was compared."
-    return selection.words()
+        return f"{number}, because {'it was' if k == 1 else 'so many were'} asked for: no other number was compared."
+    counts = [cell.n_components for cell in selection.cells]
+    compared = counted(len(counts), "mixture")
+    if min(counts) == max(counts):
+        text = f"{number}, as asked for: of {compared}, this one was chosen."
+    else:
+        text = f"{number}: of {compared} of {min(counts)} to {max(counts)} components, this one was chosen."
+    return (
+        f"{text} {selection.words()} A name such as {selection.best_cell.name} is a shape of the covariances and a "
+        "number of components."
+    )
 
 
 def _how_chosen(selection: Selection | None) -> str:
@@ -367,10 +377,15 @@ def _findings(diagnosis: Diagnosis | None, origin: Origin) -> list[tuple[str, st
     if diagnosis is None:
         return []
     return [
-        (_TOPICS.get(finding.topic, finding.topic.capitalize()), origin.reword(finding.text))
+        (_TOPICS.get(finding.topic, finding.topic.capitalize()), origin.reword(_plain(finding.text)))
         for finding in diagnosis.findings
         if finding.topic != "end"
     ]
+
+
+def _plain(text: str) -> str:
+    """A finding with components called what they are called here."""
+    return re.sub(r"\b[Ww]eights\[(\d+)\] (?=stands)", r"Component \1 ", text)
 
 
 def _sentence(text: str) -> str:

@@ -74,7 +74,7 @@ def pictures(
         yield _made("projection", "Where do the groups differ most?", view, level, _projection_text(view), _PROJECTION)
     if 1 < k <= _PANELS and d > 1:
         yield _made("profiles", "What is special about each group?", view, level, _profiles_text(view), _PROFILES)
-    if len(view.fitted.params["weights"]) > 1 and found is not None:
+    if found is not None and found.doubtful > 0:
         text = f"The rows by how doubtful their component is: {percent(found.doubtful / found.total)} are doubtful."
         caption = _DOUBTS if d > 1 else _DOUBTS_OF_ONE
         yield _made("uncertainty", "Which rows are in doubt?", view, level, text, caption)
@@ -89,7 +89,7 @@ def pictures(
 
 def trace(record: MixtureFit) -> Picture | None:
     """The picture of the run, where there was one that climbed."""
-    if len(record.trace) < 2 or record.n_components == 1:
+    if len(record.trace) < 2 or len(record.starts) < 2 or record.n_components == 1:
         return None
     steps, starts = counted(len(record.trace) - 1, "iteration"), counted(len(record.starts), "start")
     text = (
