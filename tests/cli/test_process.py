@@ -93,12 +93,32 @@ def test_first_words_come_without_numpy():
     subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
 
 
+# The program, which says on its third pass that it is under way, and then waits for the signal. A shell starts what it
+# puts in the background with interrupts ignored, and Python then leaves them so.
+SAYS_SO = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from jensen.cli import main
+from jensen.data.arrays import ArraySource
+real, passes = ArraySource.fold, []
+def fold(self, block_pass, params, *blocks):
+    if "means" in params.values:
+        passes.append(params)
+        if len(passes) == 3:
+            print("under way", file=sys.stderr, flush=True)
+            signal.pause()
+    return real(self, block_pass, params, *blocks)
+ArraySource.fold = fold
+main()
+"""
+
+
 @posix
 def test_interrupt_in_mid_fit_keeps_and_writes_the_best_so_far(big, tmp_path):
     out, labels = tmp_path / "m.safetensors", tmp_path / "l.npy"
-    command = [*PROGRAM, *long_fit(big, "--out", out, "--labels", labels, "--json")]
+    command = [sys.executable, "-c", SAYS_SO, *long_fit(big, "--out", out, "--labels", labels, "--json")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        time.sleep(5)
+        assert process.stderr.readline() == "under way\n"
         process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, stderr) == (130, "")
@@ -122,6 +142,7 @@ def test_terminal_shows_the_bar_and_is_left_clean(big):
 
     pid, terminal = pty.fork()
     if pid == 0:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.environ.update(TERM="xterm-256color", COLUMNS="80")
         os.execv(sys.executable, [*PROGRAM, *long_fit(big)])
     seen, sent, deadline = b"", False, time.monotonic() + 90
