@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from numbers import Integral
@@ -240,7 +239,7 @@ def select(
     random_state : int, RandomState instance, Generator or None, default=None
         Seed of all draws.
     progress : "auto" or bool, default="auto"
-        Whether to show a bar on stderr; ``"auto"`` where it is a terminal.
+        Whether to show a bar, on stderr where that is a terminal, or in a notebook.
 
     Returns
     -------
@@ -297,10 +296,10 @@ def select(
         noise=bool(noise) if isinstance(noise, bool | np.bool_) else float(noise),
         trim=float(trim),
     )
-    from jensen.report.progress import Progress
+    from jensen.report.progress import Progress, can_show
 
     source = ArraySource(table.data, weight)
-    shown = progress is True or (progress == "auto" and sys.stderr.isatty())
+    shown = progress is True or (progress == "auto" and can_show())
     with Progress(shown, 0) as bar:
         found = select_mixture(
             source, counts, shapes, settings, criterion=criterion, feature_names=table.feature_names,
