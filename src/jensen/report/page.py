@@ -309,16 +309,17 @@ def _choice(view: View, selection: Selection | None) -> str:
     number = answer.in_words(k).capitalize()
     if selection is None:
         return f"{number}, because {'it was' if k == 1 else 'so many were'} asked for: no other number was compared."
-    counts = [cell.n_components for cell in selection.cells]
+    counts, best = [cell.n_components for cell in selection.cells], selection.best_cell
     compared = counted(len(counts), "mixture")
-    if min(counts) == max(counts):
-        text = f"{number}, as asked for: of {compared}, this one was chosen."
-    else:
-        text = f"{number}: of {compared} of {min(counts)} to {max(counts)} components, this one was chosen."
-    return (
-        f"{text} {selection.words()} A name such as {selection.best_cell.name} is a shape of the covariances and a "
-        "number of components."
-    )
+    among = compared if min(counts) == max(counts) else f"{compared} of {min(counts)} to {max(counts)} components"
+    of_names = f"A name such as {best.name} is a shape of the covariances and a number of components."
+    for cell in selection.cells:
+        is_this = cell.n_components == k and cell.covariance_type == view.fitted.covariance_type
+        if is_this and cell is not best:
+            behind = cell.value(selection.criterion) - best.value(selection.criterion)
+            text = f"{number}: this page is about {cell.name}, one of {among} and {behind:.1f} behind the best of them."
+            return f"{text} {selection.words()} {of_names}"
+    return f"{number}: of {among}, this one was chosen. {selection.words()} {of_names}"
 
 
 def _how_chosen(selection: Selection | None) -> str:

@@ -21,7 +21,7 @@ from jensen.report.drawing import Sheet
 
 # More marks than this in a figure become one image: each takes some fifty bytes.
 _MOST_MARKS = 2_000
-_DPI = 144
+_DPI = 120
 # A style is kept as attributes of these names; what else matplotlib writes says nothing here.
 _KEPT = {
     "fill", "fill-opacity", "fill-rule", "stroke", "stroke-opacity", "stroke-width", "stroke-dasharray",
