@@ -37,7 +37,7 @@ def test_words_name_near_ties_and_what_was_set_aside(selection):
     assert "VEV,2 has the smallest BIC, 561.73." in text
     assert "VEV,2 and VEV,3 differ by 0.8: the data do not decide." in text
     assert "Column 'species' was set aside" in text
-    assert repr(selection).startswith("Selection of 9 mixtures: VEV,2")
+    assert repr(selection).startswith("Selection(9 mixtures; best VEV,2, BIC ")
 
 
 @pytest.mark.parametrize(

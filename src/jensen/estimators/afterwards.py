@@ -34,6 +34,23 @@ class AfterFit:
     def _rows(self, X: Any) -> AnyArray:
         raise NotImplementedError
 
+    def _repr_html_inner(self) -> str:
+        """scikit-learn's diagram, and below it what was fitted; in a pipeline, the diagram alone."""
+        diagram: str = super()._repr_html_inner()  # type: ignore[misc]
+        return diagram + self._summary_in_html()
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, str]:
+        bundle: dict[str, str] = super()._repr_mimebundle_(**options)  # type: ignore[misc]
+        if "text/html" in bundle:
+            bundle["text/html"] += self._summary_in_html()
+        return bundle
+
+    def _summary_in_html(self) -> str:
+        from jensen.report.printed import mixture_card
+
+        fitted = getattr(self, "_fitted", None)
+        return "" if fitted is None else mixture_card(fitted, getattr(self, "fit_result_", None)).html()
+
     def standard_errors(
         self, X: Any, sample_weight: Any = None, kind: Literal["observed", "sandwich"] = "observed"
     ) -> StandardErrors:

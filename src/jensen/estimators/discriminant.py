@@ -239,6 +239,20 @@ class MixtureDiscriminantAnalysis(ClassifierMixin, BaseEstimator):  # type: igno
 
     # ------------------------------------------------------------------------------------------- using the fit
 
+    def _repr_html_inner(self) -> str:
+        """scikit-learn's diagram, and below it what was fitted; in a pipeline, the diagram alone."""
+        diagram: str = super()._repr_html_inner()
+        return diagram + self._summary_in_html()
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, str]:
+        bundle: dict[str, str] = super()._repr_mimebundle_(**options)
+        if "text/html" in bundle:
+            bundle["text/html"] += self._summary_in_html()
+        return bundle
+
+    def _summary_in_html(self) -> str:
+        return self.fit_result_._repr_html_() if hasattr(self, "fit_result_") else ""
+
     def predict(self, X: Any) -> AnyArray:
         """The most probable class of each row of `X` (n, d), shape (n,)."""
         joint = self._log_joint(X)

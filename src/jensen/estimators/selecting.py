@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from numbers import Integral
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -25,6 +25,9 @@ from jensen.fit.settings import MixtureSettings
 from jensen.fit.soundness import Degenerate
 from jensen.fit.starts import StartKind
 from jensen.solve.variants import Accelerate
+
+if TYPE_CHECKING:
+    from jensen.report.cards import Card
 
 
 class Selection:
@@ -171,7 +174,21 @@ class Selection:
         return select_recipe(select, self._given, seed)
 
     def __repr__(self) -> str:
-        return f"Selection of {len(self)} mixtures: {self.words()}"
+        cell = self._found.best_cell
+        value = f"{self.criterion.upper().replace('AICC', 'AICc')} {cell.value(self.criterion):.6g}"
+        return f"Selection({len(self)} mixtures; best {cell.name}, {value})"
+
+    def __str__(self) -> str:
+        """The best mixtures, and in words how sure the choice is."""
+        return self._card().text()
+
+    def _repr_html_(self) -> str:
+        return self._card().html()
+
+    def _card(self) -> Card:
+        from jensen.report.printed import selection_card
+
+        return selection_card(self._found, self.words())
 
     def _estimator(self, cell: Cell) -> GaussianMixture:
         fit = cell.fit

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from jensen.fit.fitted import FittedMixture
 from jensen.kernels.portable import Layout
 from jensen.models.mixture import Mixture
 from jensen.numerics.logspace import log_of_shares
+
+if TYPE_CHECKING:
+    from jensen.report.cards import Card
 
 Kind = Literal["edda", "mixture"]
 
@@ -112,23 +115,15 @@ class DiscriminantFit:
 
     def __str__(self) -> str:
         """The fit in a few lines."""
-        title = "a mixture for each class" if self.kind == "mixture" else "one Gaussian for each class"
-        unlabelled = f", {self.n_unlabelled:,} of them unlabelled" if self.n_unlabelled else ""
-        wide = max(5, *(len(name) for name in self.names))
-        lines = [
-            f"Discriminant analysis: {title}",
-            f"  rows            {self.n_rows:,}{unlabelled}",
-            f"  log-likelihood  {self.loglik:,.3f}",
-            f"  BIC             {self.bic:,.3f} (smaller is better; {self.n_free} free parameters)",
-            f"  ended           {self.status.message.split(':')[0]}",
-            "",
-            f"{'class':<{wide}}  {'rows':>10}   share  components  covariance",
-        ]
-        for name, n, share, k, shape in zip(
-            self.names, self.class_weight, self.priors, self.n_components, self.covariance_types, strict=True
-        ):
-            lines.append(f"{name:<{wide}}  {n:>10,.6g}  {share:>6.1%}  {k:>10}  {shape}")
-        return "\n".join(lines)
+        return self._card().text()
+
+    def _repr_html_(self) -> str:
+        return self._card().html()
+
+    def _card(self) -> Card:
+        from jensen.report.printed import discriminant_card
+
+        return discriminant_card(self)
 
 
 def fit_edda(

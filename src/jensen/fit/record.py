@@ -22,9 +22,7 @@ if TYPE_CHECKING:
     from jensen.infer.identify import Identifiability
     from jensen.infer.rate import EMRate
     from jensen.infer.standard_errors import ConfidenceIntervals, Estimate, StandardErrors
-
-# Numbers of an array that a printed fit shows.
-_SHOWN = 8
+    from jensen.report.cards import Card
 
 
 @dataclass(frozen=True)
@@ -114,16 +112,20 @@ class Fit:
     account: Account | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:
-        tried, accepted = self.extrapolations
-        names = [*self.params.values, "objective"]
-        width = max(map(len, names))
-        lines = [
-            f"Fit of {name_of(self.model)}: {self.message}",
-            f"  {'objective':<{width}}  {self.objective:.10g}, {self.n_iter} iterations, {self.passes:g} passes; "
-            f"{self.solver}" + (f", {accepted} of {tried} extrapolations accepted" if tried else ""),
-        ]
-        lines += [f"  {name:<{width}}  {_shown(value)}" for name, value in self.params.values.items()]
-        return "\n".join(lines)
+        told = f"objective {self.objective:.6g}, {self.n_iter} iteration{'s' * (self.n_iter != 1)}"
+        return f"Fit({name_of(self.model)}; {told}; {self.status.value})"
+
+    def __str__(self) -> str:
+        """The record as people read it, in 80 columns."""
+        return self._card().text()
+
+    def _repr_html_(self) -> str:
+        return self._card().html()
+
+    def _card(self) -> Card:
+        from jensen.report.printed import fit_card
+
+        return fit_card(self)
 
     @property
     def message(self) -> str:
@@ -319,9 +321,3 @@ class Fit:
     def __getstate__(self) -> dict[str, Any]:
         # What was asked of a fit is computed anew by a copy: a model's functions cannot always be pickled.
         return {name: value for name, value in self.__dict__.items() if name != "_analysis"}
-
-
-def _shown(value: Any) -> str:
-    flat = np.ravel(value)
-    text = "  ".join(f"{number:.6g}" for number in flat[:_SHOWN])
-    return text if flat.size <= _SHOWN else f"{text}  ... ({flat.size} numbers)"

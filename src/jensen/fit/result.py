@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from jensen.core import criteria
 from jensen.core.block import Array
@@ -15,6 +16,9 @@ from jensen.fit.account import SAME_OPTIMUM, Account, StartRecord
 from jensen.fit.fitted import FittedMixture
 from jensen.kernels.portable import Layout
 from jensen.models.mixture import Mixture
+
+if TYPE_CHECKING:
+    from jensen.report.cards import Card
 
 # A fit may have as many faults as components; a warning names this many.
 _FAULTS_TOLD = 3
@@ -105,8 +109,20 @@ class MixtureFit:
         d, k = self.n_features, self.n_components
         return (
             f"MixtureFit({k} component{'s' * (k != 1)}, {self.covariance_type}, {d} column{'s' * (d != 1)}; "
-            f"log-likelihood {self.loglik:.6g}, BIC {self.bic:.6g}; {self.message})"
+            f"BIC {self.bic:.6g}; {self.status.value})"
         )
+
+    def __str__(self) -> str:
+        """The record as people read it, in 80 columns."""
+        return self._card().text()
+
+    def _repr_html_(self) -> str:
+        return self._card().html()
+
+    def _card(self) -> Card:
+        from jensen.report.printed import mixture_card
+
+        return mixture_card(self.fitted, self)
 
     @property
     def family(self) -> Gaussian:

@@ -116,6 +116,15 @@ class Diagnosis:
         raise KeyError(topic)
 
     def __repr__(self) -> str:
+        found = "sound" if self.is_sound else "serious"
+        return f"Diagnosis({found}: {', '.join(finding.topic for finding in self.findings)})"
+
+    def _repr_html_(self) -> str:
+        from jensen.report.printed import diagnosis_card
+
+        return diagnosis_card(self).html()
+
+    def __str__(self) -> str:
         lines = [
             textwrap.fill(f"{finding.topic}: {finding.text}", _WIDTH, subsequent_indent="  ", break_on_hyphens=False)
             for finding in self.findings

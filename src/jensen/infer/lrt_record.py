@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from jensen.core.block import Array
 from jensen.core.status import Status
 from jensen.errors import InputError
 from jensen.fit.result import MixtureFit
+
+if TYPE_CHECKING:
+    from jensen.report.cards import Card
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +63,9 @@ class ComponentTest:
     def is_complete(self) -> bool:
         """Whether all draws were made."""
         return self.status is Status.CONVERGED
+
+    def __repr__(self) -> str:
+        return f"ComponentTest({self})"
 
     def __str__(self) -> str:
         k = self.n_components
@@ -140,19 +147,20 @@ class BootstrapLRT:
         ]
 
     def __repr__(self) -> str:
-        title = f"Bootstrap likelihood-ratio tests, {self.covariance_type} covariances, {self.n_boot} draws each"
-        share = f"{100.0 * (1.0 - self.level):g} % of draws"
-        rows = [("components", "statistic", share, "p-value")]
-        for test in self.tests:
-            usual = f"{np.quantile(test.draws, 1.0 - self.level):.4g}"
-            p_value = f"{test.p_value:.3g}" + ("" if test.is_complete else f" after {len(test.draws)} draws")
-            rows.append(
-                (f"{test.n_components + 1} against {test.n_components}", f"{test.statistic:.4g}", usual, p_value)
-            )
-        widths = [max(len(row[i]) for row in rows) for i in range(3)]
-        lines = [f"  {a:<{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}  {d}" for a, b, c, d in rows]
-        notes = [f"Note: {note}" for note in (*self.notes, *(note for test in self.tests for note in test.notes))]
-        return "\n".join([f"{title}, seed {self.seed}", *(lines if self.tests else []), self.conclusion, *notes])
+        n, k = len(self.tests), self.n_components
+        return f"BootstrapLRT({k} component{'s' * (k != 1)}; {n} test{'s' * (n != 1)} of {self.n_boot} draws)"
+
+    def __str__(self) -> str:
+        """The tests in a table, and what the data support."""
+        return self._card().text()
+
+    def _repr_html_(self) -> str:
+        return self._card().html()
+
+    def _card(self) -> Card:
+        from jensen.report.printed import tests_card
+
+        return tests_card(self)
 
     @property
     def conclusion(self) -> str:
