@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from jensen import models as models
     from jensen import solvers as solvers
     from jensen import testing as testing
+    from jensen import watch as watch
     from jensen.config import show_config as show_config
     from jensen.core import domains as domains
     from jensen.core.contracts import Stage as Stage
@@ -67,6 +68,7 @@ __all__ = [
     "stopping",
     "testing",
     "threads",
+    "watch",
 ]
 
 # Public name -> the module that holds it.
@@ -97,6 +99,7 @@ _ROOMS = {
     "solvers": "jensen.solvers",
     "stopping": "jensen.solve.stopping",
     "testing": "jensen.testing",
+    "watch": "jensen.watch",
 }
 
 

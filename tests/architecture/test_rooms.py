@@ -21,6 +21,7 @@ ONLY_IN = {
     "pandas": set(),
     "polars": set(),
     "click": {"cli"},
+    "jinja2": {"report", "watch"},
     "rich": {"cli", "report"},
     "safetensors": {"store"},
     "narwhals": {"data"},

@@ -1,4 +1,4 @@
-"""The command line: ``jensen fit | select | predict | show | sample | config | completion``."""
+"""The command line: ``jensen fit | select | predict | show | sample | watch | config | completion``."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ Jensen fits Gaussian mixtures to a table of numbers, by EM.
 Begin with bundled data (faithful, iris, galaxies):
   jensen fit faithful     choose components and shape by BIC
   jensen select iris      compare them all in a table
+  jensen watch faithful   see EM at work, step by step
   jensen fit iris -k 3 --out m.safetensors --labels l.csv
 
 Then your own (CSV, TSV, Parquet, Arrow, Feather or .npy):
@@ -25,7 +26,7 @@ Then your own (CSV, TSV, Parquet, Arrow, Feather or .npy):
 All commands: jensen --help. Every option: jensen fit --help.\
 """
 
-_COMMANDS = ("fit", "select", "predict", "show", "sample", "config", "completion")
+_COMMANDS = ("fit", "select", "predict", "show", "sample", "watch", "config", "completion")
 
 EPILOG = """\
 Exit codes: 0 all is well; 1 a file or its data cannot be used; 2 wrong usage; 130 interrupted.
