@@ -117,7 +117,7 @@ def portraits(view: View) -> list[str]:
             if degree is None or (degree == "slightly " and told):
                 break
             level = f"{degree}{'high' if z[component, j] > 0 else 'low'}"
-            digits = decimals_for(float(spreads[:, j].min()))
+            digits = decimals_for(float(scale[j]))
             at, whole = (fixed(float(value), digits) for value in (means[component, j], centre[j]))
             told.append(f"{level} {shortened(names[j], _NAME)} ({at}; {whole} overall)")
         text = listed(told) if told else "near the mean of all rows in every column"

@@ -21,6 +21,8 @@ MOST_MARKS = 20_000
 # Beyond this many components a legend is longer than the picture.
 _LEGEND = 12
 _NAME = 18
+# Inches of a picture of one panel at most, and by how much it is smaller in a page.
+_ONE_PANEL, _IN_PAGES = 7.0, 0.85
 
 
 def pyplot() -> Any:
@@ -35,6 +37,8 @@ def pyplot() -> Any:
 class Sheet:
     """Stands for axes where a picture is to have a figure of its own size that no window knows of.
 
+    Pictures of one panel are drawn smaller than in a window, which makes their texts larger where pages are narrow.
+
     Attributes
     ----------
     figure : matplotlib Figure
@@ -47,7 +51,8 @@ class Sheet:
         """The axes of a new figure of a size in inches."""
         from matplotlib.figure import Figure
 
-        self.figure = Figure(figsize=(width, height), layout="constrained")
+        size = _IN_PAGES if width <= _ONE_PANEL else 1.0
+        self.figure = Figure(figsize=(size * width, size * height), layout="constrained")
         return self.figure.subplots()
 
 

@@ -204,7 +204,7 @@ def page(
         without_intervals=_sentence(origin.reword(why)) if why else "",
         notes=[_sentence(origin.reword(note)) for note in (found.errors.notes if found is not None else ())],
         method=found.errors.method if found is not None else "",
-        search=_search(record, info, origin),
+        search=_search(view, record, info, origin),
         trace=_with_markup(trace(record) if record is not None else None, Markup),
         findings=_findings(diagnosis, origin),
         missing=numbers.missing(view, diagnosis.rate if diagnosis is not None else None),
@@ -250,8 +250,8 @@ def _unasked(fitted: FittedMixture, n: int, intervals: Intervals) -> str:
         return "intervals were not asked for"
     if intervals == "auto" and (seconds := _seconds(fitted, n)) > _PATIENCE:
         return (
-            f"intervals were left out, since {n:,} rows and {fitted.params.n_free:,} parameters would take some "
-            f"{seconds / 60.0:.0f} minutes; in Python, intervals=True takes them"
+            f"intervals were left out, since {n:,} rows and {fitted.params.n_free:,} parameters would take about "
+            f"{counted(max(1, round(seconds / 60.0)), 'minute')}; in Python, intervals=True takes them"
         )
     return ""
 
@@ -308,7 +308,7 @@ def _choice(view: View, selection: Selection | None) -> str:
     k = view.fitted.n_components
     number = answer.in_words(k).capitalize()
     if selection is None:
-        return f"{number}, because {'it was' if k == 1 else 'so many were'} asked for: no other number was compared."
+        return f"{number}. That was given: this page knows of no comparison with other numbers."
     counts, best = [cell.n_components for cell in selection.cells], selection.best_cell
     compared = counted(len(counts), "mixture")
     among = compared if min(counts) == max(counts) else f"{compared} of {min(counts)} to {max(counts)} components"
@@ -336,15 +336,14 @@ def _how_chosen(selection: Selection | None) -> str:
     return text
 
 
-def _search(record: MixtureFit | None, info: Mapping[str, Any], origin: Origin) -> str:
+def _search(view: View, record: MixtureFit | None, info: Mapping[str, Any], origin: Origin) -> str:
     """What is known of how sure the optimum is."""
-    k = record.n_components if record is not None else None
-    if k == 1:
+    if view.fitted.n_components == 1 and view.fitted.box is None:
         return "One component has one optimum; there is nothing to search."
-    if record is None:
-        return "" if not info else "The file of the model keeps what its search told, under the data above."
-    if record.account is not None:
-        return _sentence(origin.reword(str(record.account)))
+    if record is None or record.account is not None:
+        starts = info.get("starts")
+        account = starts.get("account") if isinstance(starts, Mapping) else None
+        return _sentence(origin.reword(account)) if isinstance(account, str) else ""
     n = len(record.starts)
     if n <= 1:
         return "There was one start: whether others lead higher is not known."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,8 @@ from jensen.report.words import counted, decimals_for, fixed, shortened
 # Components that a text names one by one, and panels of profiles that can be read.
 _EACH, _PANELS = 8, 16
 _NAME = 30
+# Pixels beyond which a picture is rather scrolled than shrunk.
+_WIDE = 640
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,12 @@ class Picture:
     question: str
     svg: str
     caption: str
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether it would be too small to be read on a phone."""
+        found = re.search(r' width="(\d+)"', self.svg)
+        return found is not None and int(found[1]) > _WIDE
 
 
 def pictures(
