@@ -63,5 +63,5 @@ def test_too_large_a_mixture_still_has_its_summary(shell, tmp_path):
 
 
 def test_a_diagnosis_speaks_of_options():
-    told = summary._as_options("raise max_iter: accelerate='off' from the same start tells")
+    told = summary.as_options("raise max_iter: accelerate='off' from the same start tells")
     assert told == "raise --max-iter: --no-accelerate from the same start tells"

@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 
 
@@ -38,6 +39,27 @@ def test_reasons_are_printed_once(shell, tmp_path):
     text = shell("select", path, "-k", "1,20", "-c", "EEE,VVI,VII", "--starts", 1).stdout
     assert text.count("more components than the 15 different rows") == 1
     assert "EEE,20, VVI,20, VII,20" in text and "- none" in text
+
+
+def test_a_mixture_is_told_once(shell, tmp_path):
+    # With one component many shapes are the same; the summary of the best gives its lines to different mixtures.
+    rng = np.random.default_rng(0)
+    np.savetxt(tmp_path / "d.csv", rng.normal(size=(60, 2)), delimiter=",", header="a,b", comments="")
+    text = shell("fit", tmp_path / "d.csv", "-k", "1:2", "--starts", 1).stdout
+    best = re.findall(r"^  ([EVI]{3},\d) +([\d.]+)", text, flags=re.M)
+    assert len(best) == 5 and best[0][0] == "EII,1" and "VII,1" not in dict(best)
+    assert len({value for _, value in best}) == 5
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_the_table_fits_the_terminal(shell, monkeypatch, columns):
+    monkeypatch.setattr("jensen.cli.text.room", lambda: columns)
+    monkeypatch.setattr("jensen.cli.grid.room", lambda: columns)
+    text = shell("select", "faithful", "-k", "1:2,250", "-c", "all", "--starts", 1).stdout
+    assert max(map(len, text.splitlines())) <= columns
+    bands = [line for line in text.splitlines() if line.startswith("   K")]
+    shapes = [shape for band in bands for shape in band.split()[1:]]
+    assert len(shapes) == len(set(shapes)) == 14 and len(bands) == {60: 3, 80: 2, 200: 1}[columns]
 
 
 def test_options_reach_the_fits(shell):

@@ -16,7 +16,13 @@ def test_shortened():
 
 @pytest.mark.parametrize(
     ("value", "decimals", "shown"),
-    [(1126.3164, 3, "1,126.316"), (-0.5, 0, "-0"), (123456789012.5, 3, "123,456,789,012"), (1e20, 2, "1e+20")],
+    [
+        (1126.3164, 3, "1,126.316"),
+        (-0.5, 0, "0"),
+        (-0.001, 2, "0.00"),
+        (123456789012.5, 3, "123,456,789,012"),
+        (1e20, 2, "1e+20"),
+    ],
 )
 def test_fixed(value, decimals, shown):
     assert fixed(value, decimals) == shown or value == 123456789012.5

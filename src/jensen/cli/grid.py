@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ def chosen(report: Mapping[str, Any]) -> Iterator[str]:
     if not isinstance(search, Mapping):
         return
     cells, criterion = search["cells"], search["criterion"]
-    ranked = best_cells(cells, criterion)[:_TOP]
+    ranked = _different(best_cells(cells, criterion))[:_TOP]
     yield f"{_title(criterion)} of {counted(len(cells), 'mixture')}, smaller is better"
     for place, cell in enumerate(ranked):
         value = value_of(cell, criterion)
@@ -58,7 +59,7 @@ def whole(search: Mapping[str, Any]) -> Iterator[str]:
         legend.append("! degenerate, and no candidate")
     if any(value_of(cell, criterion) is None for cell in cells):
         legend.append("- none")
-    yield "  " + "   ".join(legend)
+    yield paragraph("", "   ".join(legend), 2)
     for reason, names in _reasons(cells).items():
         yield paragraph("  -", f"{_listed(names)}: {reason}", 4)
     yield ""
@@ -79,7 +80,8 @@ def told_of(search: Mapping[str, Any]) -> Iterator[str]:
         searched = sum(cell["confirmed"] and cell["n_components"] > 1 for cell in cells)
         starts = counted(search["n_starts"], "start")
         linked = ", and from the mixtures that it contains" if search["linked"] else ""
-        led = f"; {searched}, the leading ones among them, searched until starts and escapes agreed" if searched else ""
+        led = "the leading one" if searched == 1 else f"{searched}, the leading ones among them,"
+        led = f"; {led} searched until starts and escapes agreed" if searched else ""
         yield paragraph("", f"Each with {starts}{linked}{led}.", 2)
 
 
@@ -94,6 +96,19 @@ def best_cells(cells: Sequence[Mapping[str, Any]], criterion: str) -> list[Mappi
     usable = [cell for cell in cells if value_of(cell, criterion) is not None]
     sound = [cell for cell in usable if cell["sound"]] or usable
     return sorted(sound, key=lambda cell: float(value_of(cell, criterion)))
+
+
+def _different(ranked: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Cells without those that are the mixture of an earlier one: with one component, or one column, many are."""
+    found = list[Mapping[str, Any]]()
+    for cell in ranked:
+        if not any(
+            (cell["n_components"], cell["n_free"]) == (other["n_components"], other["n_free"])
+            and math.isclose(cell["loglik"], other["loglik"], rel_tol=1e-9)
+            for other in found
+        ):
+            found.append(cell)
+    return found
 
 
 def _shape(cell: Mapping[str, Any]) -> str:

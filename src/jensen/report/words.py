@@ -136,7 +136,7 @@ def counted(n: int, noun: str) -> str:
 def fixed(value: float, decimals: int) -> str:
     """A number with so many decimals, fewer if it is long, or in scientific notation if it would still be."""
     for digits in (decimals, 0):
-        plain = f"{value:,.{digits}f}"
+        plain = f"{value:z,.{digits}f}"
         if len(plain) <= 14:
             return plain
     return f"{value:.6g}"
