@@ -16,6 +16,8 @@ PROJECT = Path(__file__).parents[2]
 ONLY_IN = {
     "sklearn": {"estimators"},
     "matplotlib": {"report"},
+    "jinja2": {"report"},
+    "markupsafe": {"report", "watch"},
     "dask": {"data"},
     "distributed": {"data"},
     "pandas": set(),

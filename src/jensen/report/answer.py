@@ -146,8 +146,8 @@ def certainty(view: View, found: Assignment) -> str:
     names = [*map(str, range(view.fitted.n_components)), "noise"]
     one, other = (names[i] if names[i] == "noise" else f"component {names[i]}" for i in (j, k))
     return (
-        f"{text} Hardest to tell apart are {one} and {other}: a row of {one} comes from {other} with a probability of "
-        f"{percent(between[j, k])}, on average."
+        f"{text} Hardest to tell apart are {one} and {other}: for the rows of {one}, the probability of {other} is "
+        f"{percent(between[j, k])} on average."
     )
 
 
