@@ -38,6 +38,7 @@ def completed(typed, folder, shell="bash"):
         (["fit", "iris", "--max-"], ["plain,--max-time", "plain,--max-iter"]),
         (["fit", "iris", "--out", "m"], ["file,m"]),
         (["show", "m"], ["file,m"]),
+        (["watch", "ir"], ["plain,iris"]),
         (["predict", "m.safetensors", "gal"], ["plain,galaxies"]),
         (["completion", "z"], ["plain,zsh"]),
     ],

@@ -8,13 +8,13 @@ from typing import Any
 
 import click
 
-from jensen.cli.options import AutoOr, Names, Shapes, check_distinct
+from jensen.cli.options import AutoOr, FileName, Names, Shapes, Source, check_distinct
 from jensen.errors import InputError
 from jensen.report.words import printable
 
 
 @click.command("watch")
-@click.argument("source")
+@click.argument("source", type=Source())
 @click.option(
     "-k", "n_components", type=click.IntRange(1), metavar="K", help="Components.  [default: the smallest BIC of 2 to 9]"
 )
@@ -42,7 +42,7 @@ from jensen.report.words import printable
 @click.option("--reg", type=AutoOr(float, 0.0), default="auto", show_default=True, help="Added to every variance.")
 @click.option("--tol", type=AutoOr(float, 0.0), default="auto", show_default=True, help="When to stop.")
 @click.option("--max-iter", type=AutoOr(int, 1), default="auto", show_default=True, help="Iterations of a run.")
-@click.option("--export", metavar="FILE", help="Write the page to this .html file, and end.")
+@click.option("--export", type=FileName(), help="Write the page to this .html file, and end.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), metavar="N", default=0, help="Port on this machine.  [default: a free one]"
 )

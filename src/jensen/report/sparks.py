@@ -66,10 +66,13 @@ def glances(fit: MixtureFit, x: AnyArray, weight: Array | None, names: Sequence[
         ``columns``, histograms of the first six; ``step``, every how many rows were looked at. A histogram has ``low``,
         ``high`` and ``heights``, sums of weights in bins of equal width.
     """
-    at = np.arange(len(x)) if weight is None else np.flatnonzero(weight)
-    step = -(-len(at) // _ROWS)
-    rows = x[at[::step]]
-    counts = np.ones(len(rows)) if weight is None else np.asarray(weight, dtype=np.float64)[at[::step]]
+    if weight is None:
+        step = -(-len(x) // _ROWS)
+        rows, counts = x[::step], np.ones(-(-len(x) // step))
+    else:
+        at = np.flatnonzero(weight)
+        step = -(-len(at) // _ROWS)
+        rows, counts = x[at[::step]], np.asarray(weight, dtype=np.float64)[at[::step]]
     found = [{"name": name, **_histogram(rows[:, j], counts)} for j, name in enumerate(names[:_COLUMNS])]
     certainty, n_kinds = None, fit.params["weights"].size
     if n_kinds > 1:
