@@ -180,7 +180,7 @@ def test_the_end_is_that_of_em():
     batch = jensen.em(model, x, start, accelerate="off", stop=1e-9)
     assert incremental.objective == pytest.approx(batch.objective, abs=1e-6)
     np.testing.assert_allclose(incremental.params["means"], batch.params["means"], atol=1e-3)
-    assert incremental.ascends == "free energy" and "8 blocks" in repr(incremental)
+    assert incremental.ascends == "free energy" and "8 blocks" in str(incremental)
 
 
 def test_a_model_with_complete_up_to_constants_is_served():
