@@ -274,3 +274,12 @@ def test_every_control_can_be_reached_and_has_a_name(visit, served):
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.id") == "forward"
         assert "components" in page.get_attribute("#plane", "aria-label")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_checker_of_accessibility_finds_nothing(visit, served, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
+    with visit(served.url, color_scheme=scheme) as page:
+        page.click("summary")
+        found = axe.Axe().run(page).response["violations"]
+    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []

@@ -65,12 +65,12 @@ def test_a_page_is_told_what_was_recorded(name, k):
             frames = kept.frames
             assert len(run["kinds"]) == len(frames) and run["loglik"] == [frame.loglik for frame in frames]
             means = unpacked(run["means"], "<f8", (-1, k, axes))
-            covariances = unpacked(run["covariances"], "<f4", (-1, k, axes, axes))
+            covariances = unpacked(run["covariances"], "<f8", (-1, k, axes, axes))
             shares = unpacked(run["responsibilities"], "<u1", (-1, n, k))
             for at, number, frame in zip(run["at"], run["shares"], frames, strict=True):
                 np.testing.assert_allclose(means[at][:, :d], frame.params["means"], rtol=1e-12)
                 full = recording.covariances(frame.params)
-                np.testing.assert_allclose(covariances[at][:, :d, :d], full, rtol=1e-6, atol=1e-6 * full.max())
+                np.testing.assert_allclose(covariances[at][:, :d, :d], full, rtol=1e-12)
                 if frame.shares is None:
                     assert number == -1
                 else:
@@ -108,6 +108,15 @@ def test_rows_without_weight_are_not_drawn_and_others_have_a_size():
     assert told_of["nDrawn"] == np.count_nonzero(weight)
     sizes = unpacked(told_of["sizes"], "<f4", (-1,))
     np.testing.assert_allclose(sizes**2 / sizes[0] ** 2, weight[weight > 0] / weight[1], rtol=1e-6)
+
+
+def test_a_row_far_from_all_others_is_left_outside_and_said():
+    x = np.append(jensen.datasets.load("galaxies").data, [[1e5]], axis=0)
+    told_of = document(jensen.watch.mixture(x, 3, n_starts=1, random_state=0))
+    assert told_of["axes"][0]["high"] == pytest.approx(x[:-1].max())
+    assert told_of["notes"][-1].startswith("1 row lies so far from all others")
+    bins = told_of["bins"]
+    assert np.dot(bins["heights"], np.diff(bins["edges"])) == pytest.approx((len(x) - 1) / len(x))
 
 
 def test_names_are_text_and_nothing_else(hostile):

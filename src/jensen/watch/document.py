@@ -19,8 +19,10 @@ from jensen.watch.recording import Comparison, Recording
 
 _LETTERS = {"start": "s", "E": "E", "M": "M", "leap": "L", "refused": "R"}
 _METHODS = {"squarem": "SQUAREM", "anderson": "Anderson", "quasi-newton": "quasi-Newton"}
-# Bins of the histogram of one column, at most.
-_MOST_BINS = 60
+# Bins of the histogram of one column.
+_FEWEST_BINS, _MOST_BINS = 8, 60
+# Interquartile ranges from the median beyond which a row is left outside a picture.
+_FAR = 20.0
 # Steps that somebody may like to watch one by one.
 _PATIENCE = 100
 
@@ -32,7 +34,7 @@ def document(recording: Recording) -> dict[str, Any]:
     -------
     dict
         JSON values; every array is in base64 of a zlib stream of little-endian numbers, ``f8`` for places and
-        ``f4`` for covariances, ``u1`` for responsibilities in percent.
+        covariances, ``f4`` for sizes, ``u1`` for responsibilities in percent.
     """
     axes, drawn, source = recording.axes, recording.drawn, recording.source
     weight, n_counting = source.row_weight, source.n_counting
@@ -43,6 +45,12 @@ def document(recording: Recording) -> dict[str, Any]:
     if any(name.startswith("direction") for name in axes.names[-1:]) and recording.table.n_features > 2:
         notes.append("Directions are those in which the components at the end of the best run differ most.")
     places = axes.points(source.x[drawn])
+    ranges = [_range(column) for column in places.T]
+    low, high = np.array(ranges).T
+    outside = int(((places < low) | (places > high)).any(axis=1).sum())
+    if outside:
+        lie = "row lies" if outside == 1 else "rows lie"
+        notes.append(f"{outside:,} {lie} so far from all others that some axis leaves them outside the picture.")
     flat = recording.table.n_features == 1
     kind = covariance_shape(recording.settings.covariance_type, recording.table.n_features)
     return {
@@ -54,13 +62,12 @@ def document(recording: Recording) -> dict[str, Any]:
         "shape": kind.label if kind.label == kind.name or flat else f"{kind.label} ({kind.name})",
         "method": _METHODS[recording.method],
         "axes": [
-            {"name": name, "low": float(column.min()), "high": float(column.max())}
-            for name, column in zip(axes.names, places.T, strict=True)
+            {"name": name, "low": first, "high": last} for name, (first, last) in zip(axes.names, ranges, strict=True)
         ],
         "shown": list(axes.shown),
         "rows": packed(places, "<f8"),
         "sizes": None if weight is None else packed(np.sqrt(weight[drawn] / weight[drawn].mean()), "<f4"),
-        "bins": _bins(source, axes.points(source.x)[:, 0]) if len(axes.names) == 1 else None,
+        "bins": _bins(source, axes.points(source.x)[:, 0], ranges[0]) if len(axes.names) == 1 else None,
         "notes": notes,
         "starts": [told(recording, one) for one in recording.comparisons],
         "first": _most_to_see(recording),
@@ -73,8 +80,10 @@ def told(recording: Recording, one: Comparison) -> dict[str, Any]:
     return {
         "number": one.number,
         "kind": one.kind,
-        "faults": list(one.faults),
-        "runs": [_run(recording, run, rows) for run in (one.plain, one.accelerated)],
+        "runs": [
+            {**_run(recording, run, rows), "faults": list(faults)}
+            for run, faults in zip((one.plain, one.accelerated), one.faults, strict=True)
+        ],
     }
 
 
@@ -113,7 +122,7 @@ def _run(recording: Recording, run: RecordedRun, rows: ArraySource) -> dict[str,
         "shares": [_number_of(frame, number) for frame in frames],
         "weights": packed(np.stack([params["weights"] for params in records]), "<f8"),
         "means": packed(np.stack([axes.points(params["means"]) for params in records]), "<f8"),
-        "covariances": packed(np.stack([axes.spreads(recording.covariances(params)) for params in records]), "<f4"),
+        "covariances": packed(np.stack([axes.spreads(recording.covariances(params)) for params in records]), "<f8"),
         "responsibilities": packed(np.stack(shares), "<u1"),
         "objective": ended.objective,
         "nIter": ended.n_iter,
@@ -135,21 +144,28 @@ def _most_to_see(recording: Recording) -> int:
     """Of the starts that end at the best sound optimum, the one with the longest way that nobody is tired by."""
     top = recording.best.plain.run.objective
     agreeing = [
-        one for one in recording.comparisons if abs(one.plain.run.objective - top) < SAME_OPTIMUM and not one.faults
+        one for one in recording.comparisons if abs(one.plain.run.objective - top) < SAME_OPTIMUM and not one.faults[0]
     ]
     steps = {one.number: one.plain.run.n_iter for one in agreeing or [recording.best]}
     short = {number: n_iter for number, n_iter in steps.items() if n_iter <= _PATIENCE}
     return max(short, key=short.__getitem__) if short else min(steps, key=steps.__getitem__)
 
 
-def _bins(source: ArraySource, values: Array) -> dict[str, list[float]]:
+def _range(values: Array) -> tuple[float, float]:
+    """From the least to the largest, but for values that would make all others a dot."""
+    first, middle, last = np.quantile(values, [0.25, 0.5, 0.75])
+    reach = _FAR * (last - first)
+    near = values[np.abs(values - middle) <= reach] if reach > 0 else values
+    return float(near.min()), float(near.max())
+
+
+def _bins(source: ArraySource, values: Array, within: tuple[float, float]) -> dict[str, list[float]]:
     """A histogram of the only axis, as a density; all rows count, with their weights."""
     weight = source.row_weights
-    counting = values[weight > 0]
-    edges = np.histogram_bin_edges(counting, bins="fd" if len(set(counting[:1000].tolist())) > 1 else 1)
-    if len(edges) - 1 > _MOST_BINS:
-        edges = np.linspace(edges[0], edges[-1], _MOST_BINS + 1)
-    if len(edges) - 1 < 8 and len(edges) > 2:
-        edges = np.linspace(edges[0], edges[-1], 9)
+    counting = values[(weight > 0) & (values >= within[0]) & (values <= within[1])]
+    n_bins = 1
+    if within[1] > within[0]:
+        n_bins = int(np.clip(len(np.histogram_bin_edges(counting, bins="fd")) - 1, _FEWEST_BINS, _MOST_BINS))
+    edges = np.histogram_bin_edges(counting, n_bins)
     heights = np.histogram(values, edges, weights=weight)[0] / (weight.sum() * np.diff(edges))
     return {"edges": edges.tolist(), "heights": heights.tolist()}

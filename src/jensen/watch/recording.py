@@ -56,15 +56,15 @@ class Comparison:
         How it was drawn, or that it was moved.
     plain, accelerated : RecordedRun
         The runs.
-    faults : tuple of str
-        Why the end of the plain one is degenerate; empty for a sound one.
+    faults : tuple of tuple of str
+        Why the end of each is degenerate; empty for a sound one.
     """
 
     number: int
     kind: str
     plain: RecordedRun
     accelerated: RecordedRun
-    faults: tuple[str, ...]
+    faults: tuple[tuple[str, ...], tuple[str, ...]]
 
 
 class Recording:
@@ -214,9 +214,9 @@ class Recording:
                 runs.append(recorded(solver, self.model, source, start, rule, limits, most))
                 if runs[-1].run.status is Status.INTERRUPTED:
                     raise KeyboardInterrupt
-        ended = runs[0].run
-        faults = self.model.faults(ended.params, ended.statistics)
-        self.comparisons.append(Comparison(len(self.comparisons), kind, runs[0], runs[1], faults))
+        plain, accelerated = runs
+        faults = [self.model.faults(one.run.params, one.run.statistics) for one in runs]
+        self.comparisons.append(Comparison(len(self.comparisons), kind, plain, accelerated, (faults[0], faults[1])))
         return self.comparisons[-1]
 
     # ---------------------------------------------------------------------------------------- what is drawn
@@ -229,7 +229,7 @@ class Recording:
     @property
     def best(self) -> Comparison:
         """The start from which plain EM ended highest; sound ends come first."""
-        return max(self.comparisons, key=lambda one: (not one.faults, one.plain.run.objective))
+        return max(self.comparisons, key=lambda one: (not one.faults[0], one.plain.run.objective))
 
     @cached_property
     def drawn(self) -> AnyArray:

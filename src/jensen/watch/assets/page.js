@@ -27,7 +27,7 @@
     if (run.opened) return run;
     const [weights, means, covariances, responsibilities] = await Promise.all([
       unpack(run.weights, Float64Array), unpack(run.means, Float64Array),
-      unpack(run.covariances, Float32Array), unpack(run.responsibilities, Uint8Array)]);
+      unpack(run.covariances, Float64Array), unpack(run.responsibilities, Uint8Array)]);
     return Object.assign(run, { weights, means, covariances, responsibilities, opened: true });
   }
 
@@ -35,6 +35,7 @@
   const sizes = data.sizes ? await unpack(data.sizes, Float32Array) : null;
   const number = (value, digits) => value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
   const small = (value) => (value === 0 ? "0" : Math.abs(value) < 1e-3 || Math.abs(value) >= 1e6 ? value.toExponential(1) : number(value, 3));
+  const rose = (what, value, scale) => (Math.abs(value) < 1e-12 * Math.max(1, Math.abs(scale)) ? `${what} stayed, but for rounding` : `${what} rose by ${small(value)}`);
   const height = (value) => (value === null ? "none" : number(value, 3));
   const plural = (count, noun) => `${count.toLocaleString("en-US")} ${noun}${count === 1 ? "" : "s"}`;
   const start = () => data.starts[state.start];
@@ -116,7 +117,7 @@
       series.push({ id: "sum", type: "line", data: [], symbol: "none", silent: true, z: 3, lineStyle: { color: css("--ink"), width: 1.4, type: "dashed" } });
     }
     series.push({ id: "means", type: "scatter", data: [], z: 6, symbolSize: 23, silent: true,
-      label: { show: true, color: "#fff", fontWeight: "bold", fontSize: 13, formatter: (at) => String(at.dataIndex) } });
+      label: { show: true, color: css("--ground"), fontWeight: "bold", fontSize: 13, formatter: (at) => String(at.dataIndex) } });
     charts.plane.setOption({
       animation: true, animationDuration: 0, aria: { enabled: false }, textStyle: { fontFamily: font },
       grid: { left: 52, right: 14, top: 12, bottom: 46, containLabel: false },
@@ -219,8 +220,8 @@
 
   function drawClimb() {
     const top = Math.max(...data.starts.flatMap((one) => one.runs.map((r) => r.objective))), left = state.climb === "left";
-    const shown = (value) => (value === null ? null : left ? (top - value > 1e-7 ? top - value : null) : value);
-    const points = (r) => [...r.kinds].flatMap((kind, frame) => (kind === "E" ? [[r.passes[frame], shown(r.loglik[frame])]] : []));
+    const shown = (r, value) => (value === null ? null : left ? (r.objective - value > 1e-7 ? r.objective - value : null) : value);
+    const points = (r) => [...r.kinds].flatMap((kind, frame) => (kind === "E" ? [[r.passes[frame], shown(r, r.loglik[frame])]] : []));
     // Other starts may begin far below: this one has the room.
     const heights = start().runs.flatMap((r) => r.loglik).filter((value) => value !== null), lowest = Math.min(...heights) - 0.04 * (top - Math.min(...heights));
     const line = (more) => ({ type: "line", clip: true, symbol: "none", silent: true, connectNulls: false, ...more });
@@ -240,7 +241,7 @@
 
   function drawCursor() {
     const r = run(), frame = state.frame, at = r.passes[frame] + ("sML".includes(r.kinds[frame]) ? 1 : 0);
-    const value = r.kinds[frame] === "R" ? null : charts.climb.shown(r.loglik[frame]);
+    const value = r.kinds[frame] === "R" ? null : charts.climb.shown(r, r.loglik[frame]);
     charts.climb.setOption({ series: [{ id: "cursor", data: value === null ? [] : [[at, value]], itemStyle: { color: state.run ? css("--gap") : css("--loglik"), borderColor: css("--panel"), borderWidth: 2 } }] });
   }
 
@@ -252,21 +253,24 @@
       "No other division brings the bound F higher: it now touches the log-likelihood."],
     M: ["M-step: move the components", "The colours stay. Each component moves to the weighted mean of its points, takes their weighted spread, and its share of them as its weight.",
       "Nothing else brings F higher for these colours, so F cannot fall. F had touched the log-likelihood and is never above it, so the log-likelihood rose at least as far. The gap is what the old colours now miss."],
-    L: ["Leap: further the same way", "The last steps pointed one way, so this one goes on beyond the M-step. Such a point is taken only if the log-likelihood there is no lower.", "It was no lower: taken."],
+    L: ["Leap: further the same way", "The last steps pointed one way, so this one goes on beyond the M-step. Such a point is taken only if the log-likelihood there is no lower.", "It was no lower: taken. The bound of the old colours may fall, since this is no M-step."],
     R: ["A leap that is not taken", "Going on beyond the M-step would have led here, where the log-likelihood is lower or does not exist.", "It cost one pass over the data; the plain step follows."],
   };
+
+  const KINDS = { kmeans: "clusters of k-means", "k-means++": "seeds of k-means++", random: "random parts of a few rows", random_from_data: "random rows",
+    adaptive: "seeds in a metric that follows the clusters", hierarchical: "Ward's hierarchical clusters", local: "clusters of rows near rows" };
 
   function changed() {
     const r = run(), frame = state.frame, kind = r.kinds[frame], before = frame ? frame - 1 : 0;
     const last = frame === r.kinds.length - 1 ? ` ${r.converged ? "Converged" : "The run ends here"}: nothing${r.converged ? " worth having" : " more"} ${r.converged ? "is left to gain." : "was asked for."}` : "";
-    if (kind === "s") return `${plural(K, "component")}, drawn by ${start().kind}.`;
+    if (kind === "s") return `${plural(K, "component")}: ${KINDS[start().kind] ?? start().kind}.`;
     if (kind === "R") return r.loglik[frame] === null ? "There is no density there." : `The log-likelihood there: ${height(r.loglik[frame])}.`;
     if (kind === "E") {
       const now = sharesAt(frame), old = sharesAt(before), rise = r.bound[before] === null ? null : r.bound[frame] - r.bound[before];
       if (!old || rise === null) return "Every point has its colours for the first time." + last;
       let moved = 0;
       for (let row = 0; row < n; row++) moved += most(now, row) !== most(old, row);
-      return `${moved ? plural(moved, "point") : "No point"} changed ${moved === 1 ? "its" : moved ? "their" : "its"} main component. F rose by ${small(rise)}, and the gap is closed.${last}`;
+      return `${moved ? plural(moved, "point") : "No point"} changed ${moved === 1 ? "its" : moved ? "their" : "its"} main component. ${rose("F", rise, r.bound[frame])}, and the gap is closed.${last}`;
     }
     const grown = r.bound[frame] === null || r.bound[before] === null ? null : r.bound[frame] - r.bound[before];
     let far = 0, who = 0;
@@ -276,7 +280,7 @@
       if (Math.hypot(u, v) > far) [far, who] = [Math.hypot(u, v), k];
     }
     const rise = r.loglik[frame] === null || r.loglik[before] === null ? null : r.loglik[frame] - r.loglik[before];
-    const words = kind === "M" && grown !== null ? `F rose by ${small(grown)}, the log-likelihood by ${small(rise)}.` : `The log-likelihood rose by ${small(rise ?? 0)}.`;
+    const words = kind === "M" && grown !== null ? `${rose("F", grown, r.bound[frame])}, ${rose("the log-likelihood", rise, r.bound[frame])}.` : `${rose("The log-likelihood", rise ?? 0, r.loglik[frame] ?? 1)}.`;
     return `${words} Component ${who} moved most, by ${small(far)} of its standard deviations.`;
   }
 
@@ -368,18 +372,24 @@
       const label = element("label"), input = element("input", "", { type: "radio", name: "method", checked: index === state.run });
       input.addEventListener("change", () => choose(state.start, index));
       const leaps = index ? `, ${r.accepted} of ${plural(r.tried, "leap")} taken` : "";
-      label.append(input, ` ${index ? "accelerated: " + data.method : "plain EM"} (${r.nPasses} passes${leaps})`);
+      label.append(input, `${index ? "accelerated: " + data.method : "plain EM"} (${r.nPasses} passes${leaps})`);
       return label;
     }));
   }
 
   function drawStarts() {
-    const top = Math.max(...data.starts.filter((one) => !one.faults.length).map((one) => one.runs[0].objective));
+    const top = Math.max(...data.starts.flatMap((one) => one.runs).filter((r) => !r.faults.length).map((r) => r.objective));
+    const tag = (r) => element("span", r.faults.length ? "collapsed" : top - r.objective < 1e-3 ? "best here" : `${small(top - r.objective)} lower`, { className: "tag", title: r.faults.join("; ") });
+    const elsewhere = [];
     by("starts").replaceChildren(...data.starts.map((one, index) => {
-      const row = element("tr"), [first, second] = one.runs, below = top - first.objective;
+      const row = element("tr"), [first, second] = one.runs;
       const ends = element("td", number(first.objective, 3), { className: "number" });
-      const tag = one.faults.length ? "collapsed" : below < 1e-3 ? "best here" : `${small(below)} lower`;
-      ends.append(element("span", tag, { className: "tag", title: one.faults.join("; ") }));
+      ends.append(tag(first));
+      const fast = element("td", `${second.nIter} steps, ${second.nPasses} passes`, { className: "number" });
+      if (Math.abs(second.objective - first.objective) > 1e-3) {
+        elsewhere.push(index + 1);
+        fast.append(element("br"), number(second.objective, 3), tag(second));
+      }
       const button = element("button", String(index + 1), { ariaLabel: `Watch start ${index + 1}`, title: "Watch this start" });
       button.setAttribute("aria-pressed", index === state.start);
       button.addEventListener("click", async () => { play(false); await choose(index); });
@@ -387,14 +397,15 @@
       place.append(button);
       row.className = index === state.start ? "chosen" : "";
       row.append(place, element("td", one.kind), ends,
-        element("td", `${first.nIter} steps`, { className: "number" }), element("td", `${second.nIter} steps, ${second.nPasses} passes`, { className: "number" }));
+        element("td", `${first.nIter} steps`, { className: "number" }), fast);
       return row;
     }));
     const ends = data.starts.map((one) => one.runs[0].objective), optima = [];
     for (const end of ends) if (!optima.some((other) => Math.abs(other - end) < 1e-3 * Math.max(1, 1e-6 * Math.abs(end)))) optima.push(end);
     by("starts-words").textContent = optima.length > 1
       ? `${plural(ends.length, "start")} end at ${optima.length} different heights: EM climbs to the nearest top, not to the highest.`
-      : `All of these ${plural(ends.length, "start")} end at the same height.`;
+      : ends.length > 1 ? `All of these ${plural(ends.length, "start")} end at the same height.` : "";
+    if (elsewhere.length) by("starts-words").textContent += ` From ${elsewhere.length > 1 ? "starts" : "start"} ${elsewhere.join(", ")}, acceleration leads to another top.`;
   }
 
   function drawNumbers() {
@@ -446,7 +457,7 @@
 
   by("about").textContent = `${plural(data.nRows, "row")} of ${plural(data.nColumns, "column")}; ${plural(K, "Gaussian component")}, ${data.shape} covariances. ` +
     (flat ? "Curves are the components, the dashed one their sum." : "Ellipses hold 50 and 95 % of each component.");
-  by("method-name").textContent = data.method;
+  by("method-name").textContent = `accelerated: ${data.method}`;
   by("components").replaceChildren(...Array.from({ length: K }, (_, k) => {
     const item = element("li");
     item.append(element("span", String(k), { className: "chip" }), element("span"));
