@@ -56,7 +56,7 @@ def test_shell_commands_run_one_after_another(tmp_path, monkeypatch):
     rows = [(*rng.normal([170.0, 70.0], [10.0, 8.0]), rng.integers(1, 4)) for _ in range(60)]
     Path("data.csv").write_text("height,weight,count\n" + "".join(f"{h},{w},{n}\n" for h, w, n in rows))
     lines = [line for block in blocks(README, "sh") for line in block.splitlines() if line.startswith("jensen ")]
-    assert {shlex.split(line)[1] for line in lines} == {"fit", "select", "show", "predict", "sample"}
+    assert {shlex.split(line)[1] for line in lines} == {"fit", "select", "show", "predict", "sample", "watch"}
     for line in lines:
         if "new.parquet" in line:
             run("jensen sample model.safetensors -n 20 --seed 1 --out new.parquet")
