@@ -36,6 +36,10 @@ _RUN = re.compile(r"M [-\d.]+ [-\d.]+\s*(?:L [-\d.]+ [-\d.]+\s*){8,}")
 _UNSEEN = 0.04
 _NUMBER_AT = re.compile(r"-?\d+(?:\.\d+)?")
 _MARKS = ("use", "path")
+# Numbers of marks of one form differ by less than this, in points.
+_ROUNDING = 0.03
+# A mark is compared with so many forms that came last.
+_FORMS = 32
 # Marks a group of neighbours while it is made.
 _LOOK = "look"
 _HREF = "{http://www.w3.org/1999/xlink}href"
@@ -176,13 +180,12 @@ def _gathered(elements: list[Any]) -> list[Any]:
     """Neighbours with what they have in common said once: groups of the same attributes, and marks of the same look."""
     found: list[Any] = []
     for element in elements:
-        before = found[-1] if found else None
-        if before is not None and element.tag == before.tag == "g" and element.attrib == before.attrib:
-            before.extend(element)
-        elif before is not None and element.tag in _MARKS and before.get(_LOOK) == (look := _look(element)):
-            before.append(element)
+        attributes = {_LOOK: _look(element)} if element.tag in _MARKS else element.attrib
+        before = found[-1] if found and found[-1].tag == "g" else None
+        if before is not None and element.tag in ("g", *_MARKS) and before.attrib == attributes:
+            before.extend([element] if element.tag in _MARKS else element)
         elif element.tag in _MARKS:
-            run = ElementTree.Element("g", {_LOOK: look if before is not None else _look(element)})
+            run = ElementTree.Element("g", attributes)
             run.append(element)
             found.append(run)
         else:
@@ -213,32 +216,36 @@ def _opened(run: Any) -> list[Any]:
 
 def _stamped(root: Any, name: str) -> None:
     """Draw paths of one form as uses of it: circles of rows, say."""
-    forms: dict[str, list[Any]] = {}
+    forms: list[tuple[str, Array, list[Any]]] = []
     for path in root.iter("path"):
         if set(path.attrib) == {"d"}:
-            forms.setdefault(_form(path.get("d")), []).append(path)
+            letters, offsets = _form(path.get("d"))
+            # Marks of one form differ by rounding; those of weighted rows may all have forms of their own.
+            late = [f for f in forms[-_FORMS:] if f[0] == letters]
+            alike = (f for f in late if np.abs(f[1] - offsets).max(initial=0.0) < _ROUNDING)
+            form = next(alike, None)
+            if form is None:
+                forms.append(form := (letters, offsets, []))
+            form[2].append(path)
     defined = ElementTree.Element("defs")
-    for number, (form, paths) in enumerate((f, p) for f, p in forms.items() if len(p) > 2):
-        ElementTree.SubElement(defined, "path", {"id": f"{name}-f{number}", "d": form})
+    for letters, offsets, paths in forms:
+        if len(paths) < 3:
+            continue
+        number = f"{name}-f{len(defined)}"
+        numbers = iter(offsets)
+        d = re.sub("#", lambda _, rest=numbers: _short(next(rest)), letters)  # type: ignore[misc]
+        ElementTree.SubElement(defined, "path", {"id": number, "d": d})
         for path in paths:
             x, y = _NUMBER_AT.findall(path.get("d"))[:2]
-            path.tag, path.attrib = "use", {"href": f"#{name}-f{number}", "x": x, "y": y}
+            path.tag, path.attrib = "use", {"href": f"#{number}", "x": x, "y": y}
     if len(defined):
         root.insert(0, defined)
 
 
-def _form(path: str) -> str:
-    """A path as seen from its first point, to a twentieth of a point: marks of one form differ by rounding."""
-    x, y = (float(number) for number in _NUMBER_AT.findall(path)[:2])
-    origin = [x, y]
-    at = -1
-
-    def moved(found: re.Match[str]) -> str:
-        nonlocal at
-        at += 1
-        return _short(round(20.0 * (float(found.group()) - origin[at % 2])) / 20.0)
-
-    return _NUMBER_AT.sub(moved, path)
+def _form(path: str) -> tuple[str, Array]:
+    """A path as seen from its first point: its letters, with a # for each number, and these."""
+    numbers = np.array(_NUMBER_AT.findall(path), dtype=np.float64).reshape(-1, 2)
+    return _NUMBER_AT.sub("#", path), np.ravel(numbers - numbers[0])
 
 
 def _simpler(path: str) -> str:
