@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 
 import jensen
+from jensen.data.frames import to_matrix
+from jensen.fit.settings import MixtureSettings
 
 LOADS, SECONDS, RATE, STEPS = 7, 4.0, 30, 120
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -79,7 +81,7 @@ def main() -> None:
     if found is None:
         sys.exit("there is no Chromium; name one in JENSEN_CHROMIUM")
     problems = [
-        ("faithful", jensen.datasets.load("faithful"), 3, 6),
+        ("faithful, 100 steps", jensen.datasets.load("faithful"), 3, 6),
         ("iris", jensen.datasets.load("iris"), 3, 6),
         ("galaxies", jensen.datasets.load("galaxies"), 4, 6),
         ("1,000 rows", many_rows(1_000, 5), 5, 4),
@@ -90,7 +92,8 @@ def main() -> None:
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
         browser = playwright.chromium.launch(executable_path=found, args=list(FLAGS))
         for name, data, k, n_starts in problems:
-            recording = jensen.watch.mixture(data, k, n_starts=n_starts, random_state=1)
+            settings = MixtureSettings(k, seed=1, max_iter=100 if name.endswith("100 steps") else "auto")
+            recording = jensen.watch.Recording(to_matrix(data), settings, n_starts=n_starts)
             path = Path(folder) / "em.html"
             recording.export(path)
             load, rate, each = measured(browser, path)

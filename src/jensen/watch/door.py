@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.data.frames import to_matrix
 from jensen.data.table import Table, check_weights
@@ -19,7 +20,7 @@ from jensen.fit.grid import select_mixture
 from jensen.fit.selection import SelectionObserver
 from jensen.fit.settings import MixtureSettings
 from jensen.solve.variants import Accelerate
-from jensen.watch.recording import Recording, with_method
+from jensen.watch.recording import Recording
 
 # Numbers of components that are compared where none is asked for; one has nothing to show.
 _SEARCHED = range(2, 10)
@@ -32,7 +33,7 @@ def mixture(
     covariance_type: str = "full",
     sample_weight: Any = None,
     columns: Sequence[str | int] | str | int | None = None,
-    axes: Sequence[str] | None = None,
+    axes: Sequence[str] | str | None = None,
     n_starts: int = 6,
     accelerate: Accelerate = "auto",
     random_state: int | None = None,
@@ -51,7 +52,7 @@ def mixture(
         Weights of the rows, at least 0.
     columns : str, int or a sequence of them, optional
         Columns to fit; by default all numeric ones.
-    axes : sequence of str, optional
+    axes : str or sequence of str, optional
         One or two columns to show first. By default the two columns; of more, the two directions in which components
         differ most.
     n_starts : int, default=6
@@ -98,7 +99,7 @@ def mixture(
         accelerate=accelerate,
     )
     name = X.name if isinstance(X, Dataset) else "your data"
-    return recording_of(table, settings, name=name, n_starts=n_starts, shown=axes)
+    return recording_of(table, settings, name=name, n_starts=n_starts, shown=[axes] if isinstance(axes, str) else axes)
 
 
 def recording_of(
@@ -109,7 +110,6 @@ def recording_of(
     n_starts: int,
     shown: Sequence[str] | None,
     observer: SelectionObserver | None = None,
-    note: Callable[[str], object] = lambda words: None,
 ) -> Recording:
     """A recording of a table, whose number of components is chosen if the settings have none.
 
@@ -127,19 +127,22 @@ def recording_of(
         Columns to show first.
     observer : callable, optional
         Told of the search for the number.
-    note : callable (str) -> None, optional
-        Told what was chosen.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If the search or a run is interrupted.
     """
     notes = list[str]()
-    settings = with_method(settings, settings.accelerate)
     if settings.n_components == 0:
         source = ArraySource(table.data, table.weights)
         most = min(max(_SEARCHED), max(source.n_counting, 1))
         counts = [count for count in _SEARCHED if count <= most] or [1]
         searched = replace(settings, n_components=counts[0], accelerate="auto", n_init="auto", max_time=math.inf)
-        best = select_mixture(source, counts, [settings.covariance_type], searched, observer=observer).best
-        settings = replace(settings, n_components=best.n_components)
-        words = f"{best.n_components} components have the smallest BIC of {counts[0]} to {counts[-1]}."
-        notes.append(words)
-        note(words)
+        selection = select_mixture(source, counts, [settings.covariance_type], searched, observer=observer)
+        if selection.status is Status.INTERRUPTED:
+            raise KeyboardInterrupt
+        best = selection.best.n_components
+        settings = replace(settings, n_components=best)
+        notes.append(f"{best} components have the smallest BIC of {counts[0]} to {counts[-1]}.")
     return Recording(table, settings, n_starts=n_starts, name=name, shown=shown, notes=notes)

@@ -111,7 +111,8 @@ class Recording:
         notes: Sequence[str] = (),
     ) -> None:
         self.seed = fresh_seed() if settings.seed is None else settings.seed
-        self.settings, self.name, self.notes = settings, name, list(notes)
+        self.settings = _with_method(settings)
+        self.name, self.notes = name, list(notes)
         self.table, self.source = table, ArraySource(table.data, table.weights)
         check_columns(shown, self.names)
         self.data = summarise(self.source, self.seed)
@@ -307,6 +308,6 @@ class Recording:
         )
 
 
-def with_method(settings: MixtureSettings, method: Accelerate) -> MixtureSettings:
-    """The settings with an acceleration to compare with: quasi-Newton where none is named, as a fit would take."""
-    return replace(settings, accelerate="quasi-newton" if method in ("auto", "off") else method)
+def _with_method(settings: MixtureSettings) -> MixtureSettings:
+    """The settings with an acceleration to compare with: the one that fits turn to, where none is named."""
+    return replace(settings, accelerate="quasi-newton") if settings.accelerate in ("auto", "off") else settings

@@ -425,14 +425,18 @@
     by("trouble").textContent = "";
     by("say").textContent = "EM is running.";
     document.body.setAttribute("aria-busy", "true");
+    const patience = setTimeout(() => { by("trouble").textContent = "EM is running …"; }, 500);
     try {
       const answer = await fetch("run", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
       const found = await answer.json();
+      clearTimeout(patience);
       if (!answer.ok) throw new Error(found.error);
-      data.starts[found.number] = found;
-      await choose(found.number, state.run);
+      by("trouble").textContent = "";
+      data.starts.push(found);
+      await choose(data.starts.length - 1, state.run);
       play(true);
     } catch (error) {
+      clearTimeout(patience);
       const gone = error instanceof TypeError;
       by("trouble").textContent = gone ? "The server has ended: run jensen watch again." : `Not run: ${error.message}`;
       draw();
@@ -443,7 +447,7 @@
 
   function runFrom(means) {
     const axes = flat ? [0] : state.shown;
-    return ask({ start: state.start, accelerated: state.run === 1, frame: state.frame, axes, means: means.map((mean) => mean.slice(0, axes.length)) });
+    return ask({ start: start().number, accelerated: state.run === 1, frame: state.frame, axes, means: means.map((mean) => mean.slice(0, axes.length)) });
   }
 
   // ------------------------------------------------------------------------------------------------- begin
