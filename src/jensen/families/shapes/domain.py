@@ -141,8 +141,7 @@ class ShapedCovariances:
             logs = np.log(np.maximum(values, np.finfo(np.float64).tiny))
         volumes = logs.mean(axis=1)
         forms = (logs - volumes[:, None])[:n_shapes, :-1]
-        turns = [_skew_of(one) for one in axes]
-        return np.concatenate([volumes[:n_volumes], forms.ravel(), *turns])
+        return np.concatenate([volumes[:n_volumes], forms.ravel(), _skews_of(axes).ravel()])
 
     def from_free(self, free: Array) -> Array:
         """The covariances at free coordinates (size,)."""
@@ -187,17 +186,20 @@ class ShapedCovariances:
         return out
 
 
-def _skew_of(axes: Array) -> Array:
-    """The S of orthonormal axes with signs such that I + D is far from singular, as the entries above its diagonal.
+def _skews_of(axes: Array) -> Array:
+    """The S of orthonormal axes (n, d, d) with signs such that I + D is far from singular; entries above the diagonal.
 
     Each sign is chosen when elimination reaches it, such that the pivot of I + D is at least 1 (O'Dorney 2014).
     """
-    d = len(axes)
-    signs, left = np.ones(d), axes.copy()
+    d = axes.shape[-1]
+    signs, left = np.ones(axes.shape[:2]), axes.copy()
     for i in range(d):
-        signs[i] = 1.0 if left[i, i] >= 0 else -1.0
-        pivot = left[i, i] + signs[i]
-        left[i + 1 :, i + 1 :] -= np.outer(left[i + 1 :, i], left[i, i + 1 :]) / pivot
-    turned = axes * signs
-    skew = np.linalg.solve((turned + np.eye(d)).T, (turned - np.eye(d)).T).T
-    return np.asarray(skew[above_diagonal(d)])
+        signs[:, i] = np.where(left[:, i, i] >= 0, 1.0, -1.0)
+        pivots = left[:, i, i] + signs[:, i]
+        products = left[:, i + 1 :, i, None] * left[:, i, None, i + 1 :]
+        left[:, i + 1 :, i + 1 :] -= products / pivots[:, None, None]
+    turned = axes * signs[:, None, :]
+    above, below = turned - np.eye(d), turned + np.eye(d)
+    skews = np.swapaxes(np.linalg.solve(np.swapaxes(below, 1, 2), np.swapaxes(above, 1, 2)), 1, 2)
+    rows, columns = above_diagonal(d)
+    return np.asarray(skews[:, rows, columns])
