@@ -190,6 +190,8 @@ def test_faults_name_starved_and_nearly_singular_components():
         count, least = (1.9, "2") if shape == "tied" else (2.9, "d + 1 = 3")
         (starved,) = model.family.faults(params, counted([count, 5.0]))
         assert f"component 0 rests on {count} effective rows, fewer than {least}" in starved
+        (hardly,) = model.family.faults(params, counted([np.ceil(count) - 1e-9, 5.0]))
+        assert "rests on just under" in hardly
         thin = params["covariances"].copy()
         thin[-1] = 5e-3 * np.eye(2)[-1] if shape == "tied" else 5e-3 * (np.eye(2) if shape == "full" else 1.0)
         (singular,) = model.family.faults(params.replace(covariances=thin), counted([9.0, 9.0]))

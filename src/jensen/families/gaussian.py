@@ -365,7 +365,7 @@ class Gaussian:
         least = 2 if self.kind.is_common else self.n_features + 1
         needed = "2" if self.kind.is_common else f"d + 1 = {least}"
         found = [
-            f"component {k} rests on {count:.3g} effective rows, fewer than {needed}"
+            f"component {k} rests on {_below(count, least)} effective rows, fewer than {needed}"
             for k, count in enumerate(counts)
             if count + besides < least
         ]
@@ -399,3 +399,9 @@ class Gaussian:
             for k, ratio in enumerate(() if ratios is None else ratios)
             if ratio < NEARLY_SINGULAR
         )
+
+
+def _below(count: float, least: int) -> str:
+    """A number of rows with three digits, unless these say that it is enough."""
+    told = f"{count:.3g}"
+    return told if float(told) < least else f"just under {least}"
