@@ -39,10 +39,10 @@ def pages(tmp_path_factory):
     model = jensen.GaussianMixture(3, n_init=4, random_state=0).fit(X)
     model.report(found["hostile"], X, title=HOSTILE[2])
     rng = np.random.default_rng(0)
-    rows = rng.uniform(-8, 8, (12, 8))[rng.integers(0, 12, 900)] + rng.standard_normal((900, 8))
-    X = pd.DataFrame(rows, columns=[f"measurement number {j} of the long series" for j in range(8)])
+    rows = rng.uniform(-80, 80, (12, 12))[rng.integers(0, 12, 900)] + rng.normal(0, 40, (900, 12))
+    X = pd.DataFrame(rows, columns=[f"measurement number {j} of the long series" for j in range(12)])
     with pytest.warns(ConvergenceWarning):
-        model = jensen.GaussianMixture(12, covariance_type="diag", n_init=1, max_iter=2, random_state=0).fit(X)
+        model = jensen.GaussianMixture(12, covariance_type="diag", n_init=1, max_iter=1, random_state=0).fit(X)
     model.report(found["wide"], X)
     return found
 

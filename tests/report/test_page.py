@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import os
 import re
 import sys
 import warnings
@@ -146,6 +147,11 @@ def test_hostile_names_stay_text(tmp_path, d):
         # Shown as it is in the question; control characters are spelled out, and templates are no templates.
         assert "{{ 7 * 7 }} \\x00\\x1b[31m\\u202e" in text_of(path)
         assert "49" not in tree.find(".//p[@class='question']").text
+
+
+def test_a_title_says_what_is_not_for_display(tmp_path, faithful):
+    path = written(tmp_path, faithful, title="a\x00b\u202ec\u00a0d")
+    assert parsed(path).find(".//title").text == "a\\x00b\\u202ec\u00a0d"
 
 
 def test_what_cannot_be_drawn_or_is_long_is_a_name_too(tmp_path):
@@ -348,6 +354,19 @@ def test_a_page_that_is_there_stays_until_the_new_one_is_complete(tmp_path, fait
 
     monkeypatch.setattr(page, "page", breaks)
     with pytest.raises(RuntimeError):
+        faithful.report(path)
+    assert path.read_text() == "old" and [entry.name for entry in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_a_page_that_is_there_stays_if_writing_fails(tmp_path, faithful, monkeypatch):
+    path = tmp_path / "report.html"
+    path.write_text("old")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(InputError, match="No space left on device"):
         faithful.report(path)
     assert path.read_text() == "old" and [entry.name for entry in tmp_path.iterdir()] == ["report.html"]
 

@@ -45,7 +45,6 @@ _LOOK = "look"
 _HREF = "{http://www.w3.org/1999/xlink}href"
 _SETTINGS = {
     "svg.fonttype": "none",
-    "svg.hashsalt": "jensen",
     "savefig.transparent": True,
     "figure.dpi": 100,
     "text.usetex": False,
