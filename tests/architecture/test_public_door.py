@@ -16,6 +16,7 @@ HEAVY = [
     "pandas",
     "polars",
     "click",
+    "jinja2",
     "matplotlib",
     "narwhals",
     "numpy",

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from jensen.cli.text import paragraph, room
+from jensen.report.facts import how_searched
 from jensen.report.words import counted, fixed
 
 _TOP = 5
@@ -78,11 +79,7 @@ def told_of(search: Mapping[str, Any]) -> Iterator[str]:
         yield paragraph("", f"The search was {why}: {fitted} of {len(cells)} mixtures have a fit.", 2)
     elif search["searched"]:
         searched = sum(cell["confirmed"] and cell["n_components"] > 1 for cell in cells)
-        starts = counted(search["n_starts"], "start")
-        linked = ", and from the mixtures that it contains" if search["linked"] else ""
-        led = "the leading one" if searched == 1 else f"{searched}, the leading ones among them,"
-        led = f"; {led} searched until starts and escapes agreed" if searched else ""
-        yield paragraph("", f"Each with {starts}{linked}{led}.", 2)
+        yield paragraph("", how_searched(search["n_starts"], search["linked"], searched), 2)
 
 
 def value_of(cell: Mapping[str, Any], criterion: str) -> Any:

@@ -96,6 +96,25 @@ def facts(report: Mapping[str, Any], reword: Callable[[str], str] = str) -> list
     return [(label, text) for label, text in found if text is not None]
 
 
+def how_searched(n_starts: int, linked: bool, n_searched: int) -> str:
+    """What was run for each mixture of a choice, in a sentence.
+
+    Parameters
+    ----------
+    n_starts : int
+        Starts of each mixture.
+    linked : bool
+        Whether mixtures went on from those that they contain.
+    n_searched : int
+        How many were searched as if each were alone.
+    """
+    text = f"Each with {counted(n_starts, 'start')}{', and from the mixtures that it contains' if linked else ''}"
+    if n_searched:
+        led = "the leading one" if n_searched == 1 else f"{n_searched}, the leading ones among them,"
+        text += f"; {led} searched until starts and escapes agreed"
+    return f"{text}."
+
+
 def title_of(report: Mapping[str, Any]) -> str:
     """What kind of mixture it is, such as "Gaussian mixture: 3 components, tied covariance (EEE)"."""
     noise = " and noise" if isinstance(report.get("noise"), Mapping) else ""

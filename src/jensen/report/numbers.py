@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -201,9 +199,3 @@ def candidates(selection: Selection) -> Table:
     header = ("mixture", "components", "covariances", name, "behind", "log-likelihood", "parameters")
     more = len(selection.cells) - len(ranked)
     return Table(header, tuple(lines), (f"The best of {len(selection.cells)} that were compared.",) if more > 0 else ())
-
-
-def plain(info: Mapping[str, Any], key: str) -> Sequence[str]:
-    """Texts of a list in a model file, which may hold anything."""
-    found = info.get(key)
-    return [text for text in found if isinstance(text, str)] if isinstance(found, list | tuple) else []

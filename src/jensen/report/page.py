@@ -26,13 +26,13 @@ from jensen.fit.result import MixtureFit
 from jensen.fit.selection import Selection
 from jensen.infer.diagnose import Diagnosis
 from jensen.infer.mixtures import mixture_diagnosis
-from jensen.report import answer, numbers
+from jensen.report import answer, numbers, sentences
 from jensen.report.checks import calibration
 from jensen.report.drawing import pyplot
 from jensen.report.facts import describe, facts, number_of, title_of
 from jensen.report.pictures import curves, pictures, trace
 from jensen.report.view import View
-from jensen.report.words import counted, printable, shortened
+from jensen.report.words import counted, printable
 from jensen.store import fit_info
 
 Intervals = Literal["auto", True, False]
@@ -40,17 +40,6 @@ Intervals = Literal["auto", True, False]
 _PATIENCE = 30.0
 # Rows whose log-likelihood differs by more than this share of itself from that of the fit are other rows.
 _SAME = 1e-5
-_COLUMNS_NAMED = 8
-_TOPICS = {
-    "end": "How the run ended",
-    "acceleration": "Acceleration",
-    "information": "Information",
-    "to gain": "What is left to gain",
-    "rate": "Missing information",
-    "identifiability": "Can the data tell the parameters?",
-    "boundary": "On the boundary",
-    "components": "The components",
-}
 
 
 @dataclass(frozen=True)
@@ -177,7 +166,7 @@ def page(
     shown = list(pictures(view, level, calibrated, assigned, found is not None))
     told = {**describe(view.fitted, info), "source": origin.source, "n_outliers": _n_trimmed(view)}
     told["set_aside"] = [{"column": name, "reason": reason} for name, reason in origin.set_aside]
-    points = [("How many groups?", _choice(view, selection))]
+    points = [("How many groups?", sentences.choice(view, selection))]
     if assigned is not None and len(assigned.shared) > 1:
         points.append(("Which group does a row belong to?", answer.certainty(view, assigned)))
     if calibrated is not None:
@@ -189,29 +178,29 @@ def page(
     )  # fmt: skip
     return environment.get_template("report.html.j2").render(
         title=title or (f"Groups in {origin.source}" if origin.source else "Groups in the data"),
-        question=_question(view, origin, info),
+        question=sentences.question(view, info, origin.source),
         headline=answer.headline(view),
         portraits=answer.portraits(view),
         points=points,
         may_be_one=assigned is not None and answer.may_be_one(view, assigned),
-        warnings=_warnings(info, selection, diagnosis, origin),
+        warnings=sentences.warnings_of(info, selection, diagnosis, origin.reword),
         facts=facts(told, origin.reword),
         kind=title_of(told),
         pictures=[(picture, Markup(picture.svg)) for picture in shown],
         components=numbers.components(view, found, level),
         level=f"{100 * level:g} %",
         has_intervals=found is not None,
-        without_intervals=_sentence(origin.reword(why)) if why else "",
-        notes=[_sentence(origin.reword(note)) for note in (found.errors.notes if found is not None else ())],
+        without_intervals=sentences.sentence(origin.reword(why)) if why else "",
+        notes=[sentences.sentence(origin.reword(note)) for note in (found.errors.notes if found is not None else ())],
         method=found.errors.method if found is not None else "",
-        search=_search(view, record, info, origin),
+        search=sentences.search(view, record, info, origin.reword),
         trace=_with_markup(trace(record) if record is not None else None, Markup),
-        findings=_findings(diagnosis, origin),
+        findings=sentences.findings_of(diagnosis, origin.reword),
         missing=numbers.missing(view, diagnosis.rate if diagnosis is not None else None),
-        choice=_choice(view, selection),
+        choice=sentences.choice(view, selection),
         candidates=numbers.candidates(selection) if selection is not None else None,
         curves=_with_markup(curves(selection) if selection is not None else None, Markup),
-        how_chosen=_how_chosen(selection),
+        how_chosen=sentences.how_chosen(selection),
         recipe=list(origin.recipe),
         language=origin.language,
         seed=info.get("seed") if type(info.get("seed")) is int else None,
@@ -288,105 +277,8 @@ def _n_trimmed(view: View) -> int | None:
     return int(np.count_nonzero(view.labels < 0)) if trimmed else None
 
 
-# ------------------------------------------------------------------------------------------------ sentences
-
-
-def _question(view: View, origin: Origin, info: Mapping[str, Any]) -> str:
-    """What was asked of which data."""
-    names = [shortened(name, 60) for name in view.full_names]
-    more = f" and {len(names) - _COLUMNS_NAMED} more" if len(names) > _COLUMNS_NAMED + 1 else ""
-    told = ", ".join(names[:_COLUMNS_NAMED]) + more if more else answer.listed(names)
-    n = number_of(info, "n_rows") or len(view.rows)
-    rows = f"the {counted(int(n), 'row')}" if n else "the rows"
-    of = f" of {origin.source}" if origin.source else ""
-    column = f"{counted(len(names), 'column')}: {told}"
-    return f"Do {rows}{of} fall into groups, and into which? Looked at: {column}."
-
-
-def _choice(view: View, selection: Selection | None) -> str:
-    """How the number of components came about."""
-    k = view.fitted.n_components
-    number = answer.in_words(k).capitalize()
-    if selection is None:
-        return f"{number}. That was given: this page knows of no comparison with other numbers."
-    counts, best = [cell.n_components for cell in selection.cells], selection.best_cell
-    compared = counted(len(counts), "mixture")
-    among = compared if min(counts) == max(counts) else f"{compared} of {min(counts)} to {max(counts)} components"
-    of_names = f"A name such as {best.name} is a shape of the covariances and a number of components."
-    for cell in selection.cells:
-        is_this = cell.n_components == k and cell.covariance_type == view.fitted.covariance_type
-        if is_this and cell is not best:
-            behind = cell.value(selection.criterion) - best.value(selection.criterion)
-            text = f"{number}: this page is about {cell.name}, one of {among} and {behind:.1f} behind the best of them."
-            return f"{text} {selection.words()} {of_names}"
-    return f"{number}: of {among}, this one was chosen. {selection.words()} {of_names}"
-
-
-def _how_chosen(selection: Selection | None) -> str:
-    if selection is None:
-        return ""
-    starts = counted(selection.n_starts, "start")
-    linked = ", and from the mixtures that it contains" if selection.linked else ""
-    text = f"{counted(len(selection.cells), 'mixture')}, each from {starts}{linked}."
-    if selection.searched:
-        n = sum(cell.confirmed and cell.n_components > 1 for cell in selection.cells)
-        text += f" {n}, the leading ones among them, were searched until starts and escapes agreed."
-    if not selection.status.is_converged:
-        text += f" The search was cut short: {selection.status.message}."
-    return text
-
-
-def _search(view: View, record: MixtureFit | None, info: Mapping[str, Any], origin: Origin) -> str:
-    """What is known of how sure the optimum is."""
-    if view.fitted.n_components == 1 and view.fitted.box is None:
-        return "One component has one optimum; there is nothing to search."
-    if record is None or record.account is not None:
-        starts = info.get("starts")
-        account = starts.get("account") if isinstance(starts, Mapping) else None
-        return _sentence(origin.reword(account)) if isinstance(account, str) else ""
-    n = len(record.starts)
-    if n <= 1:
-        return "There was one start: whether others lead higher is not known."
-    return f"{record.n_agreeing} of {counted(n, 'start')} ended at this optimum; nothing was searched beyond them."
-
-
-def _warnings(
-    info: Mapping[str, Any], selection: Selection | None, diagnosis: Diagnosis | None, origin: Origin
-) -> list[str]:
-    """What to know before the result is used, each with a remedy."""
-    found = [*numbers.plain(info, "warnings")]
-    if selection is not None:
-        found += selection.warnings
-        if not selection.status.is_converged:
-            found.append(f"the search was cut short: {selection.status.message}; a better mixture may exist")
-    if diagnosis is not None:
-        # How the run ended and what is degenerate is among the warnings of the fit.
-        said = ("end", "components") if found else ("end",)
-        found += [f.text for f in diagnosis.findings if f.is_serious and f.topic not in said]
-    return list(dict.fromkeys(_sentence(origin.reword(text)) for text in found))
-
-
 def _diagnosis(view: View, record: MixtureFit | None, is_known: bool) -> Diagnosis | None:
     """What the information says; None where it was not asked for, or there is none."""
     if not is_known:
         return None
     return mixture_diagnosis(view.analysis, record)
-
-
-def _findings(diagnosis: Diagnosis | None, origin: Origin) -> list[tuple[str, str]]:
-    if diagnosis is None:
-        return []
-    return [
-        (_TOPICS.get(finding.topic, finding.topic.capitalize()), origin.reword(_plain(finding.text)))
-        for finding in diagnosis.findings
-        if finding.topic != "end"
-    ]
-
-
-def _plain(text: str) -> str:
-    """A finding with components called what they are called here."""
-    return re.sub(r"\b[Ww]eights\[(\d+)\] (?=stands)", r"Component \1 ", text)
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
