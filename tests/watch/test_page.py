@@ -67,7 +67,8 @@ def test_a_page_is_told_what_was_recorded(name, k):
             means = unpacked(run["means"], "<f8", (-1, k, axes))
             covariances = unpacked(run["covariances"], "<f8", (-1, k, axes, axes))
             shares = unpacked(run["responsibilities"], "<u1", (-1, n, k))
-            for at, number, frame in zip(run["at"], run["shares"], frames, strict=True):
+            seen = None
+            for at, number, changed, frame in zip(run["at"], run["shares"], run["changed"], frames, strict=True):
                 np.testing.assert_allclose(means[at][:, :d], frame.params["means"], rtol=1e-12)
                 full = recording.covariances(frame.params)
                 np.testing.assert_allclose(covariances[at][:, :d, :d], full, rtol=1e-12)
@@ -76,6 +77,9 @@ def test_a_page_is_told_what_was_recorded(name, k):
                 else:
                     joint = recording.model.log_joint(frame.shares, recording.source.block(0)).T
                     exact = np.exp(joint - np.logaddexp.reduce(joint, axis=1)[:, None])
+                    labels = exact.argmax(axis=1)
+                    assert changed == (0 if seen is None else np.count_nonzero(labels != seen))
+                    seen = labels
                     assert abs(shares[number] / 100.0 - exact).max() <= 0.5 / 100.0 + 1e-9
 
 

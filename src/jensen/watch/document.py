@@ -110,7 +110,9 @@ def _run(recording: Recording, run: RecordedRun, rows: ArraySource) -> dict[str,
     every = sharing | {id(frame.params): frame.params for frame in frames}
     number = {key: index for index, key in enumerate(every)}
     records = list(every.values())
-    shares = [np.rint(100.0 * posterior(recording, params, rows)) for params in sharing.values()]
+    exact = [posterior(recording, params, rows) for params in sharing.values()]
+    labels = [shares.argmax(axis=1) for shares in exact]
+    at = [_number_of(frame, number) for frame in frames]
     ended = run.run
     return {
         "kinds": "".join(_LETTERS[frame.kind] for frame in frames),
@@ -119,11 +121,15 @@ def _run(recording: Recording, run: RecordedRun, rows: ArraySource) -> dict[str,
         "bound": [frame.free_energy for frame in frames],
         "loglik": [frame.loglik for frame in frames],
         "at": [number[id(frame.params)] for frame in frames],
-        "shares": [_number_of(frame, number) for frame in frames],
+        "shares": at,
+        "changed": [
+            0 if before < 0 else int((labels[before] != labels[here]).sum())
+            for before, here in zip([-1, *at], at, strict=False)
+        ],
         "weights": packed(np.stack([params["weights"] for params in records]), "<f8"),
         "means": packed(np.stack([axes.points(params["means"]) for params in records]), "<f8"),
         "covariances": packed(np.stack([axes.spreads(recording.covariances(params)) for params in records]), "<f8"),
-        "responsibilities": packed(np.stack(shares), "<u1"),
+        "responsibilities": packed(np.rint(100.0 * np.stack(exact)), "<u1"),
         "objective": ended.objective,
         "nIter": ended.n_iter,
         "nPasses": int(ended.passes),
@@ -131,8 +137,6 @@ def _run(recording: Recording, run: RecordedRun, rows: ArraySource) -> dict[str,
         "accepted": ended.extrapolations[1],
         "converged": ended.status.is_converged,
         "ended": ended.status.message,
-        "nSteps": run.n_steps,
-        "nKept": run.n_kept,
     }
 
 

@@ -223,7 +223,7 @@
     const shown = (r, value) => (value === null ? null : left ? (r.objective - value > 1e-7 ? r.objective - value : null) : value);
     const points = (r) => [...r.kinds].flatMap((kind, frame) => (kind === "E" ? [[r.passes[frame], shown(r, r.loglik[frame])]] : []));
     // Other starts may begin far below: this one has the room.
-    const heights = start().runs.flatMap((r) => r.loglik).filter((value) => value !== null), lowest = Math.min(...heights) - 0.04 * (top - Math.min(...heights));
+    const heights = start().runs.flatMap((r) => r.loglik.filter((value, frame) => value !== null && r.kinds[frame] !== "R")), lowest = Math.min(...heights) - 0.04 * (top - Math.min(...heights));
     const line = (more) => ({ type: "line", clip: true, symbol: "none", silent: true, connectNulls: false, ...more });
     const others = data.starts.filter((one) => one !== start()).map((one) => line({ data: points(one.runs[0]), lineStyle: { color: css("--point"), width: 1, opacity: 0.6 }, z: 1 }));
     const looks = [{ color: css("--loglik"), width: 2.4 }, { color: css("--gap"), width: 2.4, type: "dashed" }];
@@ -262,14 +262,13 @@
 
   function changed() {
     const r = run(), frame = state.frame, kind = r.kinds[frame], before = frame ? frame - 1 : 0;
-    const last = frame === r.kinds.length - 1 ? ` ${r.converged ? "Converged" : "The run ends here"}: nothing${r.converged ? " worth having" : " more"} ${r.converged ? "is left to gain." : "was asked for."}` : "";
+    const last = frame < r.kinds.length - 1 ? "" : r.converged ? " Converged: nothing worth having is left to gain." : ` The run ends here: ${r.ended}.`;
     if (kind === "s") return `${plural(K, "component")}: ${KINDS[start().kind] ?? start().kind}.`;
     if (kind === "R") return r.loglik[frame] === null ? "There is no density there." : `The log-likelihood there: ${height(r.loglik[frame])}.`;
     if (kind === "E") {
-      const now = sharesAt(frame), old = sharesAt(before), rise = r.bound[before] === null ? null : r.bound[frame] - r.bound[before];
-      if (!old || rise === null) return "Every point has its colours for the first time." + last;
-      let moved = 0;
-      for (let row = 0; row < n; row++) moved += most(now, row) !== most(old, row);
+      const rise = r.bound[before] === null ? null : r.bound[frame] - r.bound[before];
+      if (r.shares[before] < 0 || rise === null) return "Every point has its colours for the first time." + last;
+      const moved = r.changed[frame];
       return `${moved ? plural(moved, "point") : "No point"} changed ${moved === 1 ? "its" : moved ? "their" : "its"} main component. ${rose("F", rise, r.bound[frame])}, and the gap is closed.${last}`;
     }
     const grown = r.bound[frame] === null || r.bound[before] === null ? null : r.bound[frame] - r.bound[before];
@@ -282,12 +281,6 @@
     const rise = r.loglik[frame] === null || r.loglik[before] === null ? null : r.loglik[frame] - r.loglik[before];
     const words = kind === "M" && grown !== null ? `${rose("F", grown, r.bound[frame])}, ${rose("the log-likelihood", rise, r.bound[frame])}.` : `${rose("The log-likelihood", rise ?? 0, r.loglik[frame] ?? 1)}.`;
     return `${words} Component ${who} moved most, by ${small(far)} of its standard deviations.`;
-  }
-
-  function most(shares, row) {
-    let at = 0;
-    for (let k = 1; k < K; k++) if (shares[row * K + k] > shares[row * K + at]) at = k;
-    return at;
   }
 
   function drawWords() {
