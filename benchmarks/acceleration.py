@@ -15,7 +15,7 @@ from jensen.core.parameters import Parameters
 from jensen.data.arrays import ArraySource
 from jensen.data.pool import single_threaded_blas
 from jensen.families.gaussian import Gaussian
-from jensen.fit.starts import draw_start
+from jensen.fit.starts.draw import draw_start
 from jensen.fit.summary import summarise
 from jensen.models.mixture import Mixture
 from jensen.solve.accelerated import Accelerated

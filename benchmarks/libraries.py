@@ -119,7 +119,7 @@ class Jensen(Library):
         from jensen.data.arrays import ArraySource
         from jensen.data.pool import threads as use_threads
         from jensen.families.gaussian import Gaussian
-        from jensen.fit.restarts import with_memory
+        from jensen.fit.search.restarts import with_memory
         from jensen.models.mixture import Mixture
         from jensen.solve import loop
         from jensen.solve.em import EM

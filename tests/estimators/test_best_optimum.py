@@ -7,8 +7,8 @@ from sklearn.exceptions import ConvergenceWarning
 import jensen
 from jensen import GaussianMixture
 from jensen.core.status import Status
-from jensen.fit.mixture_search import KINDS
-from jensen.fit.starts import START_KINDS
+from jensen.fit.search.mixtures import KINDS
+from jensen.fit.starts.draw import START_KINDS
 
 SEEDS = range(5)
 DATA = {name: np.asarray(jensen.datasets.load(name).data) for name in ("faithful", "iris", "galaxies")}

@@ -7,7 +7,7 @@ from mixtures import SHAPES
 from sklearn.utils.estimator_checks import check_estimator
 
 from jensen import GaussianMixture
-from jensen.fit.starts import START_KINDS
+from jensen.fit.starts.draw import START_KINDS
 
 # The checks bring data on which no such mixture is sound: fewer rows than columns, more components than groups.
 pytestmark = pytest.mark.filterwarnings("ignore::jensen.JensenWarning", "ignore::sklearn.exceptions.SkipTestWarning")

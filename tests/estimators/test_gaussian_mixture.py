@@ -21,7 +21,7 @@ from jensen import GaussianMixture, JensenWarning
 from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.errors import InputError
-from jensen.fit.starts import START_KINDS
+from jensen.fit.starts.draw import START_KINDS
 from jensen.infer.projection import projection
 
 FAITHFUL = np.asarray(jensen.datasets.load("faithful").data)

@@ -10,11 +10,11 @@ from mixtures import table
 from sklearn.exceptions import ConvergenceWarning
 
 import jensen
-import jensen.fit.mixture_search as module
+import jensen.fit.search.mixtures as module
 from jensen import GaussianMixture, JensenWarning
 from jensen.core.status import Status
 from jensen.fit import mixture
-from jensen.fit.landscape import Plan
+from jensen.fit.search.landscape import Plan
 
 IRIS = np.asarray(jensen.datasets.load("iris").data)
 # So many rows that starts are dropped; of the last ones, clusters so far apart that it is plain where they are.
@@ -63,7 +63,7 @@ def test_an_interrupt_leaves_the_best_so_far(place, x, n_threads, threads, monke
     # In the second round of starts, in the first escapes, or where the first end is judged.
     room = mixture if place == "draw_start" else module
     monkeypatch.setattr(room, place, interrupts(getattr(room, place), 20 if place == "draw_start" else 1))
-    monkeypatch.setattr("jensen.fit.search._UNANIMOUS", 10_000)
+    monkeypatch.setattr("jensen.fit.search.rounds._UNANIMOUS", 10_000)
     if place == "draw_start":
         monkeypatch.setattr(module, "gaussian_escapes", lambda *args, **settings: [])
     model = GaussianMixture(4, random_state=0)
@@ -91,7 +91,7 @@ def test_the_signal_itself_ends_a_search(monkeypatch):
     assert_usable(model, IRIS)
 
 
-@pytest.mark.parametrize("where", ["jensen.fit.escapes", "jensen.fit.climbing"])
+@pytest.mark.parametrize("where", ["jensen.fit.search.escapes", "jensen.fit.search.climbing"])
 def test_an_interrupt_in_a_run_is_not_swallowed(where, threads, monkeypatch):
     # A loop that is interrupted ends with a status: whoever calls it must look.
     threads(1)
@@ -129,7 +129,7 @@ def test_fewer_different_rows_than_components_end_soon_and_are_told():
 
 
 def test_an_optimum_that_was_reached_once_is_warned_of(monkeypatch):
-    monkeypatch.setattr("jensen.fit.mixture_search.Plan", lambda *args: Plan(1, True, 1, 2))
-    monkeypatch.setattr("jensen.fit.mixture_search.gaussian_escapes", lambda *args, **settings: [])
+    monkeypatch.setattr("jensen.fit.search.mixtures.Plan", lambda *args: Plan(1, True, 1, 2))
+    monkeypatch.setattr("jensen.fit.search.mixtures.gaussian_escapes", lambda *args, **settings: [])
     with pytest.warns(JensenWarning, match="^The best optimum was reached once in 1 rounds"):
         GaussianMixture(3, random_state=0).fit(IRIS)

@@ -7,7 +7,7 @@ import pytest
 from jensen import domains
 from jensen.core.parameters import Parameters
 from jensen.core.status import Status
-from jensen.fit.account import Account, Move, Optimum, StartRecord
+from jensen.fit.search.account import Account, Move, Optimum, StartRecord
 
 AT = Parameters({"x": 0.0}, {"x": domains.Real(())})
 

@@ -7,9 +7,9 @@ from mixtures import fit
 from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.errors import InputError
-from jensen.fit import alone
-from jensen.fit.grid import select_mixture
 from jensen.fit.mixture import fit_mixture
+from jensen.fit.selection import alone
+from jensen.fit.selection.grid import select_mixture
 from jensen.fit.settings import MixtureSettings
 
 

@@ -16,8 +16,8 @@ from jensen.errors import InputError
 from jensen.families.gaussian import Gaussian
 from jensen.families.shapes import SHAPES, complete_objective, maximize_shape
 from jensen.families.whitening import as_full
-from jensen.fit.class_gaussians import SCALE_FREE, best_shape, chosen_shape, fit_shapes
-from jensen.fit.class_rows import ClassRows, labels_beside
+from jensen.fit.classes.gaussians import SCALE_FREE, best_shape, chosen_shape, fit_shapes
+from jensen.fit.classes.rows import ClassRows, labels_beside
 from jensen.fit.summary import summarise
 from jensen.models import Labelled, Mixture
 

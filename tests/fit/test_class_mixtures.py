@@ -7,9 +7,9 @@ from mixtures import fit, table
 from jensen.datasets import load
 from jensen.errors import InputError
 from jensen.families.shapes import SHAPES
-from jensen.fit.class_mixtures import fit_class_mixtures, rounding_variances
-from jensen.fit.class_rows import ClassRows, labels_beside
-from jensen.fit.discriminant import fit_edda
+from jensen.fit.classes.mixtures import fit_class_mixtures, rounding_variances
+from jensen.fit.classes.result import fit_edda
+from jensen.fit.classes.rows import ClassRows, labels_beside
 from jensen.fit.summary import summarise
 
 IRIS = load("iris").data

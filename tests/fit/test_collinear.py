@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jensen.data.arrays import ArraySource
-from jensen.fit.collinear import collinear_columns
+from jensen.fit.selection.collinear import collinear_columns
 from jensen.fit.summary import summarise
 
 X = np.random.default_rng(0).normal(size=(200, 3)) * [1.0, 1e4, 1e-3] + [0.0, 1e6, 5.0]

@@ -9,8 +9,8 @@ from mixtures import SHAPES, mixture, start_from, table
 from jensen import GaussianMixture
 from jensen.data.arrays import ArraySource
 from jensen.errors import NumericalFailure
-from jensen.fit.descent import components_above, descended, enlarged, merged
-from jensen.fit.mixture_search import KINDS
+from jensen.fit.search.mixtures import KINDS
+from jensen.fit.starts.descent import components_above, descended, enlarged, merged
 from jensen.solve.loop import Limits, run
 from jensen.solve.stopping import AitkenRule
 from jensen.solve.variants import Plain

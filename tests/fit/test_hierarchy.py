@@ -14,8 +14,8 @@ from scipy.stats import multivariate_normal
 from jensen import datasets
 from jensen.data.arrays import ArraySource
 from jensen.errors import InputError
-from jensen.fit import hierarchy as module
-from jensen.fit.hierarchy import hierarchy
+from jensen.fit.starts import hierarchy as module
+from jensen.fit.starts.hierarchy import hierarchy
 from jensen.fit.summary import summarise
 from jensen.kernels import choose
 from jensen.numerics.order import canonical_order

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jensen.fit.kmeans import lloyd, nearest_labels, seed_rows
+from jensen.fit.starts.kmeans import lloyd, nearest_labels, seed_rows
 
 CORNERS = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0], [10.0, 10.0]])
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from mixtures import SHAPES, fit, mixture, table
 
-import jensen.fit.mixture_search as module
+import jensen.fit.search.mixtures as module
 from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
-from jensen.fit.landscape import Plan
+from jensen.fit.search.landscape import Plan
 
 CLEAR = table(0, 4000, 2, 4, spread=6.0)
 # One group: two components on it have many optima of about one height.

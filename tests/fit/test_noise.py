@@ -14,8 +14,8 @@ from jensen import ConjugatePrior, datasets
 from jensen.data.arrays import ArraySource
 from jensen.errors import InputError
 from jensen.families.shapes import SHAPES
-from jensen.fit.cleaning import neighbour_distances, noise_by_neighbours, thinnest
-from jensen.fit.noise import NoiseOutliers, box_around
+from jensen.fit.outliers.cleaning import neighbour_distances, noise_by_neighbours, thinnest
+from jensen.fit.outliers.noise import NoiseOutliers, box_around
 
 seeds = st.integers(0, 2**16)
 

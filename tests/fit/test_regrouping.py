@@ -6,7 +6,7 @@ from mixtures import SHAPES, mixture, start_from, table
 
 from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
-from jensen.fit.regrouping import regrouped, shaken
+from jensen.fit.search.regrouping import regrouped, shaken
 from jensen.solve.loop import run
 from jensen.solve.stopping import AitkenRule
 from jensen.solve.variants import Plain

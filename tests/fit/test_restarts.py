@@ -9,9 +9,9 @@ from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.errors import NumericalFailure
 from jensen.fit.mixture import fit_mixture
-from jensen.fit.restarts import run_starts
+from jensen.fit.search.restarts import run_starts
 from jensen.fit.settings import MixtureSettings
-from jensen.fit.starts import START_KINDS
+from jensen.fit.starts.draw import START_KINDS
 from jensen.solve.loop import Limits
 from jensen.solve.stopping import AitkenRule
 

@@ -9,8 +9,8 @@ from hills import LOW, MIDDLE, TOP, Hills, Interrupted
 
 from jensen.core.status import Status
 from jensen.errors import NumericalFailure
-from jensen.fit.landscape import Plan, serially
-from jensen.fit.search import search
+from jensen.fit.search.landscape import Plan, serially
+from jensen.fit.search.rounds import search
 
 
 def found(land, plan, **settings):

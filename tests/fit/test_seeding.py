@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from mixtures import table
 
-from jensen.fit.seeding import adaptive_labels, hierarchical_labels, local_labels
+from jensen.fit.starts.seeding import adaptive_labels, hierarchical_labels, local_labels
 
 KINDS = {"adaptive": adaptive_labels, "hierarchical": hierarchical_labels, "local": local_labels}
 Z = table(0, 300, 2, 4)

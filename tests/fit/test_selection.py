@@ -11,10 +11,10 @@ from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.errors import InputError
 from jensen.families.shapes import SHAPES, contains
-from jensen.fit import holdout
-from jensen.fit.grid import MIN_CONFIRMED, select_mixture
 from jensen.fit.mixture import fit_mixture
 from jensen.fit.result import full_covariances
+from jensen.fit.selection import holdout
+from jensen.fit.selection.grid import MIN_CONFIRMED, select_mixture
 from jensen.fit.settings import MixtureSettings
 
 FOUR = ("full", "tied", "diag", "spherical")
@@ -351,7 +351,7 @@ def test_interrupt_before_anything_is_fitted_goes_through(monkeypatch):
     def stop(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("jensen.fit.grid.summarise", stop)
+    monkeypatch.setattr("jensen.fit.selection.grid.summarise", stop)
     with pytest.raises(KeyboardInterrupt):
         select_mixture(source_of("faithful"), [2, 3], ["full"], MixtureSettings(1, seed=1))
 

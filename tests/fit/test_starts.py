@@ -6,9 +6,9 @@ from mixtures import SHAPES, START_KINDS, mixture, start_from, table
 
 from jensen.data.arrays import ArraySource
 from jensen.errors import InputError
-from jensen.fit.starts import draw_start
+from jensen.fit.starts.draw import draw_start
+from jensen.fit.starts.given import with_user_start
 from jensen.fit.summary import summarise
-from jensen.fit.user_starts import with_user_start
 
 X = table(0, 60, 2, 3)
 

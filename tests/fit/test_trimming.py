@@ -15,8 +15,8 @@ from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.errors import InputError
 from jensen.families.gaussian import Gaussian
-from jensen.fit import cleaning
-from jensen.fit.trimming import Trimmed, TrimmedOutliers, TrimmedSource, best_weights, edge_density
+from jensen.fit.outliers import cleaning
+from jensen.fit.outliers.trimming import Trimmed, TrimmedOutliers, TrimmedSource, best_weights, edge_density
 from jensen.models.mixture import Mixture
 from jensen.solve.em import EM
 from jensen.solve.loop import Limits, run

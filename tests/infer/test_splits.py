@@ -16,7 +16,7 @@ from jensen.errors import NumericalFailure
 from jensen.families.shapes import SHAPES
 from jensen.fit.mixture import mixture_of
 from jensen.fit.settings import MixtureSettings
-from jensen.fit.starts import from_given
+from jensen.fit.starts.draw import from_given
 from jensen.fit.summary import summarise
 from jensen.infer import splits
 from jensen.infer.splits import (

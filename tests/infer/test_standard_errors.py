@@ -17,7 +17,7 @@ from jensen.families.gaussian import Gaussian
 from jensen.families.shapes import SHAPES as SHAPES_OF_MCLUST
 from jensen.fit.mixture import mixture_of
 from jensen.fit.settings import MixtureSettings
-from jensen.fit.starts import from_given
+from jensen.fit.starts.draw import from_given
 from jensen.fit.summary import summarise
 from jensen.infer.coordinates import Coordinates
 from jensen.infer.local import MOST_EXACT, ByObjective, Exact, way_for

@@ -13,7 +13,7 @@ from jensen.core.contracts import Info
 from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.errors import NumericalFailure
-from jensen.fit import kmeans
+from jensen.fit.starts import kmeans
 from jensen.kernels import choose, portable
 from jensen.numerics.cholesky import lower_factors, triangular_inverses
 from jensen.solve.em import EM

@@ -8,7 +8,7 @@ from mixtures import fit, problems
 
 from jensen.data.arrays import ArraySource
 from jensen.errors import InputError
-from jensen.fit.trimming import TrimmedSource, best_weights
+from jensen.fit.outliers.trimming import TrimmedSource, best_weights
 
 ASKED = st.sampled_from([{"noise": True}, {"noise": 3.0}, {"trim": 0.1}, {"trim": 0.4}, {"trim": 0.9}])
 

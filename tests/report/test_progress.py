@@ -11,7 +11,7 @@ import pytest
 from terminals import in_terminal, lines_left
 
 import jensen
-from jensen.fit.selection import Task
+from jensen.fit.selection.table import Task
 from jensen.report.progress import Progress, can_show
 
 posix = pytest.mark.skipif(os.name != "posix", reason="terminals of POSIX")

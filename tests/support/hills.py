@@ -7,7 +7,7 @@ from jensen.core.contracts import Run
 from jensen.core.parameters import Parameters
 from jensen.core.status import Status
 from jensen.errors import NumericalFailure
-from jensen.fit.landscape import Drawn, Verdict
+from jensen.fit.search.landscape import Drawn, Verdict
 
 # Three tops: 40 at 4, 60 at 12, 90 at 20.
 HILLS = [0, 10, 20, 30, 40, 30, 20, 10, 20, 30, 40, 50, 60, 50, 40, 50, 60, 70, 80, 85, 90, 80]

@@ -7,9 +7,9 @@ from jensen.data.arrays import ArraySource
 from jensen.families.gaussian import Gaussian
 from jensen.fit.mixture import fit_mixture
 from jensen.fit.settings import MixtureSettings
-from jensen.fit.starts import START_KINDS, from_given
+from jensen.fit.starts.draw import START_KINDS, from_given
+from jensen.fit.starts.given import with_user_start
 from jensen.fit.summary import summarise
-from jensen.fit.user_starts import with_user_start
 from jensen.models.mixture import Mixture
 from jensen.solve.em import EM
 from jensen.solve.loop import Limits, run

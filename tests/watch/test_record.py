@@ -12,7 +12,7 @@ import jensen
 from jensen.data.arrays import ArraySource
 from jensen.errors import InputError
 from jensen.fit.mixture import fit_mixture
-from jensen.fit.mixture_search import KINDS
+from jensen.fit.search.mixtures import KINDS
 from jensen.fit.settings import MixtureSettings
 from jensen.solve.loop import Limits, run
 from jensen.solve.stopping import AitkenRule

@@ -98,7 +98,7 @@ def command(
     from jensen.data.files import read_table, write_table
     from jensen.data.frames import default_names
     from jensen.errors import InputError
-    from jensen.fit.selection import shapes_asked
+    from jensen.fit.selection.table import shapes_asked
     from jensen.report.facts import describe
     from jensen.report.progress import Progress
     from jensen.report.sparks import glances
@@ -169,8 +169,8 @@ def _fit(table: Any, counts: tuple[int, ...], shapes: Any, options: dict[str, An
     """The fit, and the search that it comes from, or None where there was nothing to choose."""
     from jensen.data.arrays import ArraySource
     from jensen.errors import InputError
-    from jensen.fit.grid import select_mixture
     from jensen.fit.mixture import fit_mixture
+    from jensen.fit.selection.grid import select_mixture
     from jensen.fit.settings import MixtureSettings
     from jensen.report.words import counted
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from jensen.cli.output import nulled
 from jensen.fit.result import MixtureFit
-from jensen.fit.selection import Selection
+from jensen.fit.selection.table import Selection
 from jensen.store.record import finite
 
 

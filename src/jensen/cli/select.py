@@ -66,9 +66,9 @@ def command(
     from jensen.data.arrays import ArraySource
     from jensen.data.files import read_table
     from jensen.errors import InputError
-    from jensen.fit.grid import select_mixture
     from jensen.fit.priors import ConjugatePrior
-    from jensen.fit.selection import shapes_asked
+    from jensen.fit.selection.grid import select_mixture
+    from jensen.fit.selection.table import shapes_asked
     from jensen.fit.settings import MixtureSettings
     from jensen.report.progress import Progress
     from jensen.report.words import duration

@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from jensen.core.block import AnyArray, Array
 from jensen.errors import InputError
 from jensen.estimators.inputs import as_numbers
-from jensen.fit.selection import shapes_asked
+from jensen.fit.selection.table import shapes_asked
 
 # Numbers of components that are tried for each class; mclust's.
 AUTO_COMPONENTS = range(1, 6)

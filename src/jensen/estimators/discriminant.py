@@ -18,10 +18,10 @@ from jensen.estimators.classes import check_labels, check_priors, components_of,
 from jensen.estimators.crossvalidation import CrossValidation, cross_validate
 from jensen.estimators.gaussian_mixture import GaussianMixture
 from jensen.estimators.inputs import check_rows, check_sample_weight, seed_of
-from jensen.fit.class_gaussians import CLASS_CRITERIA, ClassCriterion
-from jensen.fit.class_mixtures import fit_class_mixtures
-from jensen.fit.class_rows import ClassRows, labels_beside
-from jensen.fit.discriminant import DiscriminantFit, Kind, fit_edda
+from jensen.fit.classes.gaussians import CLASS_CRITERIA, ClassCriterion
+from jensen.fit.classes.mixtures import fit_class_mixtures
+from jensen.fit.classes.result import DiscriminantFit, Kind, fit_edda
+from jensen.fit.classes.rows import ClassRows, labels_beside
 from jensen.fit.fitted import FittedMixture
 from jensen.fit.summary import summarise
 from jensen.numerics.logspace import normalise_logs

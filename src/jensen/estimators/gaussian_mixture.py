@@ -35,9 +35,9 @@ from jensen.fit.fitted import FittedMixture
 from jensen.fit.mixture import fit_mixture
 from jensen.fit.priors import ConjugatePrior
 from jensen.fit.result import MixtureFit
+from jensen.fit.search.soundness import Degenerate
 from jensen.fit.settings import MixtureSettings
-from jensen.fit.soundness import Degenerate
-from jensen.fit.starts import START_KINDS, StartKind, UserStart
+from jensen.fit.starts.draw import START_KINDS, StartKind, UserStart
 from jensen.models.mixture import Assessment
 from jensen.numerics.streams import fresh_seed, stream
 from jensen.solve.variants import Accelerate

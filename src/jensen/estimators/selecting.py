@@ -17,13 +17,13 @@ from jensen.estimators.gaussian_mixture import GaussianMixture
 from jensen.estimators.inputs import check_sample_weight, seed_of
 from jensen.estimators.recipes import select_recipe
 from jensen.families.shapes.table import covariance_shape
-from jensen.fit.grid import select_mixture
 from jensen.fit.priors import ConjugatePrior
-from jensen.fit.selection import CRITERIA, Cell, Criterion, shapes_asked
-from jensen.fit.selection import Selection as Found
+from jensen.fit.search.soundness import Degenerate
+from jensen.fit.selection.grid import select_mixture
+from jensen.fit.selection.table import CRITERIA, Cell, Criterion, shapes_asked
+from jensen.fit.selection.table import Selection as Found
 from jensen.fit.settings import MixtureSettings
-from jensen.fit.soundness import Degenerate
-from jensen.fit.starts import StartKind
+from jensen.fit.starts.draw import StartKind
 from jensen.solve.variants import Accelerate
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from sklearn.exceptions import ConvergenceWarning
 from jensen.core.contracts import Info
 from jensen.core.status import Status
 from jensen.errors import JensenWarning
-from jensen.fit.account import StartRecord
 from jensen.fit.result import MixtureFit
+from jensen.fit.search.account import StartRecord
 
 _NOT_CONVERGED = (
     "Best performing initialization did not converge. Try different init parameters, or increase max_iter, tol, "

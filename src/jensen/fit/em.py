@@ -18,12 +18,12 @@ from jensen.core.parameters import Parameters
 from jensen.core.status import Status
 from jensen.data.anything import as_source
 from jensen.errors import ContractError, InputError, JensenWarning, NumericalFailure
-from jensen.fit.account import Account
 from jensen.fit.asked import by_parts, chosen, under_constraints, with_labels
-from jensen.fit.landscape import Plan, serially
-from jensen.fit.model_search import ModelLandscape
 from jensen.fit.record import EndOfStart, Fit
-from jensen.fit.search import search
+from jensen.fit.search.account import Account
+from jensen.fit.search.landscape import Plan, serially
+from jensen.fit.search.models import ModelLandscape
+from jensen.fit.search.rounds import search
 from jensen.numerics.streams import fresh_seed, stream
 from jensen.solve.loop import Limits, continued, run
 from jensen.solve.stopping import AitkenRule, AtRest

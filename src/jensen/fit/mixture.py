@@ -18,19 +18,19 @@ from jensen.errors import InputError
 from jensen.families.gaussian import Gaussian
 from jensen.families.shapes.ratio import WITH_RATIO
 from jensen.families.shapes.table import covariance_shape
-from jensen.fit.account import Account, StartRecord
 from jensen.fit.coinciding import coinciding_components
-from jensen.fit.mixture_search import KINDS, search_mixture
-from jensen.fit.noise import NoiseOutliers, box_around
-from jensen.fit.outliers import NoOutliers, Outliers
-from jensen.fit.restarts import EndObserver, StartObserver, run_starts, with_memory
+from jensen.fit.outliers.contract import NoOutliers, Outliers
+from jensen.fit.outliers.noise import NoiseOutliers, box_around
+from jensen.fit.outliers.trimming import TrimmedOutliers
 from jensen.fit.result import MixtureFit
+from jensen.fit.search.account import Account, StartRecord
+from jensen.fit.search.mixtures import KINDS, search_mixture
+from jensen.fit.search.restarts import EndObserver, StartObserver, run_starts, with_memory
+from jensen.fit.search.soundness import verdict
 from jensen.fit.settings import MixtureSettings
-from jensen.fit.soundness import verdict
-from jensen.fit.starts import draw_start, from_given
+from jensen.fit.starts.draw import draw_start, from_given
+from jensen.fit.starts.given import with_user_start
 from jensen.fit.summary import DataSummary, summarise
-from jensen.fit.trimming import TrimmedOutliers
-from jensen.fit.user_starts import with_user_start
 from jensen.models.mixture import Mixture
 from jensen.numerics.streams import fresh_seed, stream
 from jensen.solve.loop import Limits, run

@@ -12,7 +12,7 @@ import numpy as np
 from jensen.core.model import name_of
 from jensen.core.parameters import Parameters
 from jensen.core.status import Status
-from jensen.fit.account import Account, StartRecord
+from jensen.fit.search.account import Account, StartRecord
 from jensen.solve.tracing import HalfStep
 
 if TYPE_CHECKING:

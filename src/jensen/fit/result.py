@@ -12,8 +12,8 @@ from jensen.core.status import Status
 from jensen.families.gaussian import Gaussian
 from jensen.families.noise import Box, Noisy
 from jensen.families.whitening import as_full
-from jensen.fit.account import SAME_OPTIMUM, Account, StartRecord
 from jensen.fit.fitted import FittedMixture
+from jensen.fit.search.account import SAME_OPTIMUM, Account, StartRecord
 from jensen.kernels.portable import Layout
 from jensen.models.mixture import Mixture
 

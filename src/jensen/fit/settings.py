@@ -10,8 +10,8 @@ import numpy as np
 from jensen.core.block import AnyArray, Array
 from jensen.core.parameters import Parameters
 from jensen.fit.priors import ConjugatePrior
-from jensen.fit.soundness import Degenerate
-from jensen.fit.starts import StartKind, UserStart
+from jensen.fit.search.soundness import Degenerate
+from jensen.fit.starts.draw import StartKind, UserStart
 from jensen.solve.variants import Accelerate
 
 
@@ -35,7 +35,7 @@ class MixtureSettings:
         Extrapolation of EM's steps. ``auto`` sets in where EM is slow, and never under scikit-learn's rule: that one
         takes every step for one of EM's.
     n_init : "auto" or int, default=1
-        Number of starts; ``auto`` searches, see `jensen.fit.search`.
+        Number of starts; ``auto`` searches, see `jensen.fit.search.rounds`.
     init : str or ndarray or callable, default="auto"
         A kind of start; labels (n,), responsibilities (n, K), or a function (X, K, rng) that returns either. ``auto``:
         all kinds in turn in a search, ``kmeans`` otherwise.

@@ -26,11 +26,11 @@ from jensen.data.frames import to_matrix
 from jensen.data.pool import map_ordered, single_threaded_blas, threads
 from jensen.errors import InputError, NumericalFailure
 from jensen.families.shapes.table import covariance_shape
-from jensen.fit.account import SAME_OPTIMUM
 from jensen.fit.mixture import fit_mixture, mixture_of
 from jensen.fit.result import MixtureFit
+from jensen.fit.search.account import SAME_OPTIMUM
 from jensen.fit.settings import MixtureSettings
-from jensen.fit.starts import from_given
+from jensen.fit.starts.draw import from_given
 from jensen.fit.summary import DataSummary, summarise
 from jensen.infer.lrt_record import BootstrapLRT, ComponentTest
 from jensen.infer.resampling import resampling

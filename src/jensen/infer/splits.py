@@ -25,9 +25,9 @@ from jensen.core.parameters import Parameters
 from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.errors import NumericalFailure
-from jensen.fit.climbing import faults_of
-from jensen.fit.restarts import with_memory
-from jensen.fit.soundness import verdict
+from jensen.fit.search.climbing import faults_of
+from jensen.fit.search.restarts import with_memory
+from jensen.fit.search.soundness import verdict
 from jensen.models.mixture import Mixture
 from jensen.solve.loop import FALL_TOLERANCE, Limits, run
 from jensen.solve.stopping import AitkenRule
@@ -94,7 +94,7 @@ class Ladder:
     def best(self, source: ArraySource, null: Run[Any], k: int) -> Run[Any] | None:
         """The best sound fit of K + 1 components that splits of a fit of K lead to; None if none beats a duplicate.
 
-        As in every search, narrow components must bring their price; see `jensen.fit.soundness`.
+        As in every search, narrow components must bring their price; see `jensen.fit.search.soundness`.
         """
         model, few = self.models[k + 1], replace(self.limits, max_iter=_SHORT)
         floor = null.objective - verdict(self.models[k], null, self.columns).price

@@ -8,8 +8,8 @@ import numpy as np
 
 from jensen.core.block import AnyArray, Array
 from jensen.core.status import Status
-from jensen.fit.account import SAME_OPTIMUM
 from jensen.fit.result import MixtureFit
+from jensen.fit.search.account import SAME_OPTIMUM
 from jensen.report.drawing import COLOURS, DARK, GREY, MOST_MARKS, axes, note, sequential
 from jensen.report.view import View
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from jensen.families.shapes.table import covariance_shape
-from jensen.fit.selection import CRITERION_NAMES, Selection
+from jensen.fit.selection.table import CRITERION_NAMES, Selection
 from jensen.report.drawing import COLOURS, MARKERS, axes
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from jensen.core.block import Array
 from jensen.errors import InputError
-from jensen.fit.selection import CRITERION_NAMES, Selection
+from jensen.fit.selection.table import CRITERION_NAMES, Selection
 from jensen.infer.rate import EMRate
 from jensen.infer.standard_errors import ConfidenceIntervals
 from jensen.report.answer import percent

@@ -23,7 +23,7 @@ from jensen.data.atomic import atomic_write, check_writable
 from jensen.errors import InputError
 from jensen.fit.fitted import FittedMixture
 from jensen.fit.result import MixtureFit
-from jensen.fit.selection import Selection
+from jensen.fit.selection.table import Selection
 from jensen.infer.diagnose import Diagnosis
 from jensen.infer.mixtures import mixture_diagnosis
 from jensen.report import answer, numbers, sentences

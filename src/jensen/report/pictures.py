@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from jensen.fit.result import MixtureFit
-from jensen.fit.selection import Selection
+from jensen.fit.selection.table import Selection
 from jensen.report import assigned, checks
 from jensen.report.answer import Assignment, fitting, listed, percent
 from jensen.report.checks import Calibration

@@ -9,11 +9,11 @@ import numpy as np
 
 from jensen.core.model import name_of
 from jensen.data.frames import default_names
-from jensen.fit.discriminant import DiscriminantFit
+from jensen.fit.classes.result import DiscriminantFit
 from jensen.fit.fitted import FittedMixture
 from jensen.fit.record import Fit
 from jensen.fit.result import MixtureFit
-from jensen.fit.selection import CRITERION_NAMES, Selection
+from jensen.fit.selection.table import CRITERION_NAMES, Selection
 from jensen.infer.diagnose import Diagnosis
 from jensen.infer.lrt_record import BootstrapLRT
 from jensen.report.cards import Card

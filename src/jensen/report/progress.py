@@ -15,7 +15,7 @@ from jensen.core.contracts import Info
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from jensen.fit.selection import Task
+    from jensen.fit.selection.table import Task
 
 _ROUNDS = {
     "explore": "exploring",

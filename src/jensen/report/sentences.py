@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jensen.fit.result import MixtureFit
-from jensen.fit.selection import Selection
+from jensen.fit.selection.table import Selection
 from jensen.infer.diagnose import Diagnosis
 from jensen.report.answer import in_words, listed
 from jensen.report.facts import how_searched, number_of

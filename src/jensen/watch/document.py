@@ -12,7 +12,7 @@ from jensen.core.block import AnyArray, Array, Block
 from jensen.core.parameters import Parameters
 from jensen.data.arrays import ArraySource
 from jensen.families.shapes.table import covariance_shape
-from jensen.fit.account import SAME_OPTIMUM
+from jensen.fit.search.account import SAME_OPTIMUM
 from jensen.numerics.logspace import normalise_logs
 from jensen.watch.record import Frame, RecordedRun
 from jensen.watch.recording import Comparison, Recording

@@ -16,8 +16,8 @@ from jensen.data.table import Table, check_weights
 from jensen.datasets import Dataset
 from jensen.errors import InputError
 from jensen.families.shapes.table import covariance_shape
-from jensen.fit.grid import select_mixture
-from jensen.fit.selection import SelectionObserver
+from jensen.fit.selection.grid import select_mixture
+from jensen.fit.selection.table import SelectionObserver
 from jensen.fit.settings import MixtureSettings
 from jensen.solve.variants import Accelerate
 from jensen.watch.recording import Recording

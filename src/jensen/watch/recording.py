@@ -21,11 +21,11 @@ from jensen.data.pool import single_threaded_blas
 from jensen.data.table import Table
 from jensen.errors import InputError, NumericalFailure
 from jensen.fit.mixture import DEFAULT_MAX_ITER, mixture_of, rule_of
-from jensen.fit.mixture_search import KINDS
-from jensen.fit.restarts import with_memory
 from jensen.fit.result import full_covariances
+from jensen.fit.search.mixtures import KINDS
+from jensen.fit.search.restarts import with_memory
 from jensen.fit.settings import MixtureSettings
-from jensen.fit.starts import draw_start
+from jensen.fit.starts.draw import draw_start
 from jensen.fit.summary import summarise
 from jensen.models.mixture import Mixture
 from jensen.numerics.streams import fresh_seed, stream

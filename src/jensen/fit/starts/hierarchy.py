@@ -9,7 +9,7 @@ import numpy as np
 
 from jensen.core.block import AnyArray, Array
 from jensen.errors import InputError
-from jensen.fit.kmeans import nearest_labels
+from jensen.fit.starts.kmeans import nearest_labels
 from jensen.fit.summary import DataSummary
 from jensen.kernels.choose import gaussian_rows, native_hierarchy, native_kernels
 from jensen.numerics.cholesky import log_diagonals, lower_factors, triangular_inverses

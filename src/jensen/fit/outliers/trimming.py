@@ -22,7 +22,7 @@ from jensen.core.contracts import MergeableT, Stage
 from jensen.core.parameters import Parameters
 from jensen.data.arrays import ArraySource
 from jensen.errors import NumericalFailure
-from jensen.fit.outliers import guess, unregularised
+from jensen.fit.outliers.contract import guess, unregularised
 from jensen.fit.summary import DataSummary
 from jensen.models.mixture import Mixture
 from jensen.numerics.logspace import log_of_shares, normalise_logs
@@ -196,7 +196,7 @@ class Trimmed:
 
 @dataclass(frozen=True, eq=False)
 class TrimmedOutliers:
-    """A share of the rows is left out; see `jensen.fit.outliers.Outliers`.
+    """A share of the rows is left out; see `jensen.fit.outliers.contract.Outliers`.
 
     Attributes
     ----------

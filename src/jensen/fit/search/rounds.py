@@ -20,9 +20,9 @@ from jensen.core.contracts import Run
 from jensen.core.parameters import Parameters
 from jensen.core.status import Status
 from jensen.errors import NumericalFailure
-from jensen.fit.account import Account, Ending, Move, Optimum, StartRecord
-from jensen.fit.climbing import heading
-from jensen.fit.landscape import Landscape, Plan, Together, Verdict
+from jensen.fit.search.account import Account, Ending, Move, Optimum, StartRecord
+from jensen.fit.search.climbing import heading
+from jensen.fit.search.landscape import Landscape, Plan, Together, Verdict
 from jensen.solve.loop import continued
 
 T = TypeVar("T")

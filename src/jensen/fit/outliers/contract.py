@@ -16,7 +16,14 @@ from jensen.core.block import AnyArray
 from jensen.core.parameters import Parameters
 from jensen.data.arrays import ArraySource
 from jensen.families.noise import Noisy
-from jensen.fit.cleaning import first_density, neighbour_distances, noise_by_neighbours, sampled, thinnest, without
+from jensen.fit.outliers.cleaning import (
+    first_density,
+    neighbour_distances,
+    noise_by_neighbours,
+    sampled,
+    thinnest,
+    without,
+)
 from jensen.fit.summary import DataSummary
 from jensen.models.mixture import Mixture
 from jensen.numerics.order import draw_distinct

@@ -10,9 +10,9 @@ from jensen.core.block import AnyArray
 from jensen.core.contracts import Run
 from jensen.families.gaussian import Gaussian
 from jensen.families.moves import narrow_components
-from jensen.fit.climbing import faults_of
-from jensen.fit.landscape import Verdict
-from jensen.fit.outliers import gaussian_part
+from jensen.fit.outliers.contract import gaussian_part
+from jensen.fit.search.climbing import faults_of
+from jensen.fit.search.landscape import Verdict
 
 # Degenerate and narrow optima are set aside, or taken for what their objective says.
 Degenerate = Literal["avoid", "allow"]

@@ -17,10 +17,10 @@ from jensen.data.arrays import ArraySource
 from jensen.errors import NumericalFailure
 from jensen.families.gaussian import Gaussian
 from jensen.families.moves import components_of, merge_losses, with_components
-from jensen.fit.climbing import matched
-from jensen.fit.descent import enlarged
-from jensen.fit.kmeans import nearest_labels, seed_rows
-from jensen.fit.starts import spread_out
+from jensen.fit.search.climbing import matched
+from jensen.fit.starts.descent import enlarged
+from jensen.fit.starts.draw import spread_out
+from jensen.fit.starts.kmeans import nearest_labels, seed_rows
 from jensen.models.mixture import Mixture
 from jensen.numerics.order import draw_distinct
 from jensen.solve.loop import Limits, run, unless_interrupted

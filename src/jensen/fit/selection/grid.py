@@ -27,16 +27,16 @@ from jensen.data.frames import default_names
 from jensen.data.pool import map_ordered, single_threaded_blas, threads
 from jensen.errors import InputError, NumericalFailure
 from jensen.families.shapes.table import covariance_shape
-from jensen.fit.account import SAME_OPTIMUM, StartRecord
-from jensen.fit.alone import select_alone
-from jensen.fit.cell_runs import CellRuns, Stopped
-from jensen.fit.cell_state import CellState, End, explained, largest_contained, levels_of
-from jensen.fit.collinear import collinear_columns
-from jensen.fit.holdout import folds_of, held_out
 from jensen.fit.mixture import DEFAULT_MAX_ITER, as_fit, fit_mixture, mixture_of
-from jensen.fit.mixture_search import search_rows
 from jensen.fit.result import MixtureFit
-from jensen.fit.selection import Cell, Criterion, Round, Selection, SelectionObserver, Task, rank
+from jensen.fit.search.account import SAME_OPTIMUM, StartRecord
+from jensen.fit.search.mixtures import search_rows
+from jensen.fit.selection.alone import select_alone
+from jensen.fit.selection.cells import CellState, End, explained, largest_contained, levels_of
+from jensen.fit.selection.collinear import collinear_columns
+from jensen.fit.selection.holdout import folds_of, held_out
+from jensen.fit.selection.runs import CellRuns, Stopped
+from jensen.fit.selection.table import Cell, Criterion, Round, Selection, SelectionObserver, Task, rank
 from jensen.fit.settings import MixtureSettings
 from jensen.fit.summary import summarise
 from jensen.numerics.streams import fresh_seed

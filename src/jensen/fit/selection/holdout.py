@@ -9,8 +9,8 @@ from jensen.core.parameters import Parameters
 from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.families.gaussian import Gaussian
-from jensen.fit.cell_runs import Stopped
 from jensen.fit.mixture import acceleration_of, rule_of
+from jensen.fit.selection.runs import Stopped
 from jensen.fit.settings import MixtureSettings
 from jensen.models.mixture import Mixture
 from jensen.numerics.order import row_keys

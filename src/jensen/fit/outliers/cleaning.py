@@ -9,7 +9,7 @@ import numpy as np
 from jensen.core.block import AnyArray, Array
 from jensen.data.arrays import ArraySource
 from jensen.errors import NumericalFailure
-from jensen.fit.starts import draw_start
+from jensen.fit.starts.draw import draw_start
 from jensen.fit.summary import DataSummary
 from jensen.models.mixture import Mixture
 from jensen.solve.loop import Limits, run, unless_interrupted

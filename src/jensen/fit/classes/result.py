@@ -18,8 +18,8 @@ from jensen.core.block import AnyArray, Array
 from jensen.core.status import Status
 from jensen.families.gaussian import Gaussian
 from jensen.families.shapes.table import covariance_shape
-from jensen.fit.class_gaussians import CLASS_CRITERIA, ClassCriterion, ShapeFit, chosen_shape, fit_shapes
-from jensen.fit.class_rows import ClassRows
+from jensen.fit.classes.gaussians import CLASS_CRITERIA, ClassCriterion, ShapeFit, chosen_shape, fit_shapes
+from jensen.fit.classes.rows import ClassRows
 from jensen.fit.fitted import FittedMixture
 from jensen.kernels.portable import Layout
 from jensen.models.mixture import Mixture

@@ -15,19 +15,19 @@ from jensen.core.parameters import Parameters
 from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.errors import NumericalFailure
-from jensen.fit.account import SAME_OPTIMUM
-from jensen.fit.cell_state import CellState, End, explained, reshaped
-from jensen.fit.climbing import heading
-from jensen.fit.hierarchy import hierarchy
-from jensen.fit.landscape import Verdict
 from jensen.fit.mixture import DEFAULT_MAX_ITER, acceleration_of, rule_of
-from jensen.fit.mixture_search import KINDS
-from jensen.fit.restarts import with_memory
-from jensen.fit.selection import SelectionObserver, Task
+from jensen.fit.search.account import SAME_OPTIMUM
+from jensen.fit.search.climbing import heading
+from jensen.fit.search.landscape import Verdict
+from jensen.fit.search.mixtures import KINDS
+from jensen.fit.search.restarts import with_memory
+from jensen.fit.search.soundness import verdict
+from jensen.fit.selection.cells import CellState, End, explained, reshaped
+from jensen.fit.selection.splits import duplicated, split_starts
+from jensen.fit.selection.table import SelectionObserver, Task
 from jensen.fit.settings import MixtureSettings
-from jensen.fit.soundness import verdict
-from jensen.fit.splits import duplicated, split_starts
-from jensen.fit.starts import StartKind, draw_start, from_labels
+from jensen.fit.starts.draw import StartKind, draw_start, from_labels
+from jensen.fit.starts.hierarchy import hierarchy
 from jensen.fit.summary import DataSummary
 from jensen.numerics.streams import stream
 from jensen.solve.loop import Limits, run

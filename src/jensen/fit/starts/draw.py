@@ -19,8 +19,8 @@ from jensen.errors import NumericalFailure
 from jensen.families.gaussian import NEARLY_SINGULAR, Gaussian
 from jensen.families.moments import GaussianStatistics
 from jensen.families.whitening import clear_of, factors, floor_ratios
-from jensen.fit.kmeans import lloyd, nearest_labels, seed_rows
-from jensen.fit.seeding import adaptive_labels, hierarchical_labels, local_labels
+from jensen.fit.starts.kmeans import lloyd, nearest_labels, seed_rows
+from jensen.fit.starts.seeding import adaptive_labels, hierarchical_labels, local_labels
 from jensen.fit.summary import DataSummary
 from jensen.kernels.choose import native_kernels, native_labelled_moments
 from jensen.models.mixture import Mixture, MixtureStatistics
@@ -46,7 +46,7 @@ def draw_start(kind: StartKind, model: Mixture, data: DataSummary, rng: np.rando
         ``random``: a random balanced partition of a few rows for each component; never nearly equal
         responsibilities, which sit on a saddle. ``random_from_data``: rows as means. Seeds and rows come with the
         covariance of the data about the nearest of them. ``adaptive``, ``hierarchical``, ``local``: partitions, see
-        `jensen.fit.seeding`.
+        `jensen.fit.starts.seeding`.
     model : Mixture
         Of Gaussian components.
     data : DataSummary

@@ -14,9 +14,9 @@ from jensen.core.parameters import Parameters
 from jensen.core.status import Status
 from jensen.families.shapes.table import SHAPES, CovarianceShape
 from jensen.families.whitening import in_layout
-from jensen.fit.landscape import Verdict
 from jensen.fit.result import full_covariances
-from jensen.fit.selection import Cell
+from jensen.fit.search.landscape import Verdict
+from jensen.fit.selection.table import Cell
 from jensen.fit.settings import MixtureSettings
 from jensen.models.mixture import Mixture
 

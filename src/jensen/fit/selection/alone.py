@@ -1,8 +1,8 @@
 """Choose among mixtures that are fitted each for itself, as those with noise or trimmed rows are.
 
-Cells of `jensen.fit.grid` give one another their ends. Among outliers a mixture that contains another may still take
-rows of its own for outliers, so that here every cell takes three starts, one for each guess at the outliers, and the
-cells in the lead are searched.
+Cells of `jensen.fit.selection.grid` give one another their ends. Among outliers a mixture that contains another may
+still take rows of its own for outliers, so that here every cell takes three starts, one for each guess at the outliers,
+and the cells in the lead are searched.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from jensen.errors import InputError, NumericalFailure
 from jensen.families.shapes.table import covariance_shape
 from jensen.fit.mixture import fit_mixture
 from jensen.fit.result import MixtureFit
-from jensen.fit.selection import Cell, Criterion, Selection, SelectionObserver, Task, rank
+from jensen.fit.selection.table import Cell, Criterion, Selection, SelectionObserver, Task, rank
 from jensen.fit.settings import MixtureSettings
 from jensen.fit.summary import summarise
 from jensen.numerics.streams import fresh_seed
@@ -104,7 +104,7 @@ def select_alone(
 ) -> Selection:
     """Fit every combination of a number of components and a shape for itself, and compare them.
 
-    Parameters and result are those of `jensen.fit.grid.select_mixture`, without cross-validation.
+    Parameters and result are those of `jensen.fit.selection.grid.select_mixture`, without cross-validation.
 
     Raises
     ------

@@ -14,7 +14,7 @@ from jensen.data.arrays import ArraySource
 from jensen.families.gaussian import NEARLY_SINGULAR, Gaussian
 from jensen.families.moments import GaussianStatistics
 from jensen.families.whitening import floor_ratios
-from jensen.fit.starts import spread_out
+from jensen.fit.starts.draw import spread_out
 from jensen.fit.summary import DataSummary
 from jensen.kernels.portable import Layout
 from jensen.models.mixture import Mixture

@@ -25,8 +25,8 @@ from jensen.families.moves import (
     merged_pairs,
     with_components,
 )
-from jensen.fit.landscape import Together, serially
-from jensen.fit.regrouping import regrouped, shaken
+from jensen.fit.search.landscape import Together, serially
+from jensen.fit.search.regrouping import regrouped, shaken
 from jensen.models.mixture import Mixture
 from jensen.numerics.order import draw_by_weight
 from jensen.solve.loop import Limits, run, unless_interrupted

@@ -14,7 +14,7 @@ from jensen.data.arrays import ArraySource
 from jensen.errors import InputError
 from jensen.families.gaussian import Gaussian
 from jensen.families.noise import Box, Noisy
-from jensen.fit.outliers import gaussian_part, guess, unregularised
+from jensen.fit.outliers.contract import gaussian_part, guess, unregularised
 from jensen.fit.summary import DataSummary
 from jensen.models.mixture import Mixture
 
@@ -27,7 +27,7 @@ _EMPTY = Parameters({}, {})
 
 @dataclass(frozen=True, eq=False)
 class NoiseOutliers:
-    """A component of noise takes the rows that belong to no Gaussian; see `jensen.fit.outliers.Outliers`.
+    """A component of noise takes the rows that belong to no Gaussian; see `jensen.fit.outliers.contract.Outliers`.
 
     Attributes
     ----------

@@ -18,15 +18,15 @@ from jensen.data.arrays import ArraySource
 from jensen.data.pool import map_ordered, single_threaded_blas, threads
 from jensen.errors import NumericalFailure
 from jensen.families.gaussian import Gaussian
-from jensen.fit.account import SAME_OPTIMUM, Account, StartRecord
-from jensen.fit.climbing import RECENT, Climbing, matched
-from jensen.fit.descent import components_above, descended, enlarged
-from jensen.fit.escapes import gaussian_escapes
-from jensen.fit.landscape import Drawn, Plan, Together, Verdict, serially
-from jensen.fit.outliers import NoOutliers, Outliers
-from jensen.fit.search import search
-from jensen.fit.soundness import Degenerate, verdict
-from jensen.fit.starts import StartKind, draw_start
+from jensen.fit.outliers.contract import NoOutliers, Outliers
+from jensen.fit.search.account import SAME_OPTIMUM, Account, StartRecord
+from jensen.fit.search.climbing import RECENT, Climbing, matched
+from jensen.fit.search.escapes import gaussian_escapes
+from jensen.fit.search.landscape import Drawn, Plan, Together, Verdict, serially
+from jensen.fit.search.rounds import search
+from jensen.fit.search.soundness import Degenerate, verdict
+from jensen.fit.starts.descent import components_above, descended, enlarged
+from jensen.fit.starts.draw import StartKind, draw_start
 from jensen.fit.summary import DataSummary
 from jensen.models.mixture import Assessment, Mixture
 from jensen.numerics.order import draw_distinct
@@ -65,7 +65,7 @@ _NEAR = 0.2
 
 @dataclass(eq=False)
 class MixtureLandscape(Climbing):
-    """A Gaussian mixture on the rows of a search; see `jensen.fit.landscape.Landscape`.
+    """A Gaussian mixture on the rows of a search; see `jensen.fit.search.landscape.Landscape`.
 
     Attributes
     ----------
@@ -98,7 +98,7 @@ class MixtureLandscape(Climbing):
     outliers : Outliers
         How rows that belong to no component are treated; by default, all belong to one.
     from_above : int, default=0
-        First round with starts from above (`jensen.fit.descent`), counted from 0; 0 for none.
+        First round with starts from above (`jensen.fit.starts.descent`), counted from 0; 0 for none.
     """
 
     model: Any

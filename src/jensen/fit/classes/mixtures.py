@@ -18,12 +18,12 @@ from jensen.data.arrays import ArraySource
 from jensen.errors import InputError
 from jensen.families.gaussian import Gaussian
 from jensen.families.whitening import floor_ratios
-from jensen.fit.class_gaussians import ClassCriterion, ShapeFit, best_shape, fit_shapes, told_of
-from jensen.fit.class_rows import ClassRows, flat_directions, labels_beside
-from jensen.fit.discriminant import DiscriminantFit, record_of, single_gaussian
+from jensen.fit.classes.gaussians import ClassCriterion, ShapeFit, best_shape, fit_shapes, told_of
+from jensen.fit.classes.result import DiscriminantFit, record_of, single_gaussian
+from jensen.fit.classes.rows import ClassRows, flat_directions, labels_beside
 from jensen.fit.fitted import FittedMixture
-from jensen.fit.grid import select_mixture
 from jensen.fit.result import MixtureFit
+from jensen.fit.selection.grid import select_mixture
 from jensen.fit.settings import MixtureSettings
 from jensen.fit.summary import summarise
 from jensen.models.posterior import LABELS

@@ -22,7 +22,7 @@ from jensen.data.pool import single_threaded_blas
 from jensen.errors import InputError, NumericalFailure
 from jensen.families.gaussian import Gaussian
 from jensen.fit.asked import under_constraints
-from jensen.fit.class_rows import ClassRows, fault, template, undetermined
+from jensen.fit.classes.rows import ClassRows, fault, template, undetermined
 from jensen.models.mixture import Mixture, MixtureStatistics
 from jensen.models.posterior import LABELS, Labelled
 from jensen.numerics.logspace import normalise_logs

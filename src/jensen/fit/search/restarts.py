@@ -19,8 +19,8 @@ from jensen.data.pool import map_ordered, single_threaded_blas, threads
 from jensen.errors import NumericalFailure
 from jensen.families.gaussian import MEMORY, Gaussian
 from jensen.families.noise import Noisy
-from jensen.fit.account import StartRecord
-from jensen.fit.landscape import Verdict
+from jensen.fit.search.account import StartRecord
+from jensen.fit.search.landscape import Verdict
 from jensen.models.mixture import Mixture
 from jensen.solve.loop import Limits, run
 from jensen.solve.variants import Accelerate, Plain

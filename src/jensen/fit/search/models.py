@@ -12,9 +12,9 @@ import numpy as np
 from jensen.core.block import Array, Block
 from jensen.core.contracts import Info, Run
 from jensen.core.parameters import Parameters
-from jensen.fit.account import SAME_OPTIMUM
-from jensen.fit.climbing import RECENT, Climbing, faults_of, matched
-from jensen.fit.landscape import Drawn, Verdict
+from jensen.fit.search.account import SAME_OPTIMUM
+from jensen.fit.search.climbing import RECENT, Climbing, faults_of, matched
+from jensen.fit.search.landscape import Drawn, Verdict
 from jensen.numerics.logspace import normalise_logs
 from jensen.numerics.streams import stream
 from jensen.solve.loop import Limits
@@ -30,7 +30,7 @@ _NEAR = 0.05
 
 @dataclass(eq=False)
 class ModelLandscape(Climbing):
-    """Any model on its data; see `jensen.fit.landscape.Landscape`.
+    """Any model on its data; see `jensen.fit.search.landscape.Landscape`.
 
     A model may declare ``escapes(params, source, rng) -> [(kind, Parameters), ...]``. Without that, a component of one
     that declares ``n_components``, ``log_joint`` and ``statistics_from`` is drawn anew; other models have starts alone.

@@ -1,0 +1,1 @@
+"""Discriminant analysis: mixtures whose rows have labels."""

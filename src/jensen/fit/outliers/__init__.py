@@ -1,0 +1,1 @@
+"""Rows that belong to no component: noise, and trimming."""

@@ -1,0 +1,1 @@
+"""The choice among mixtures: every number of components with every shape."""

@@ -1,0 +1,1 @@
+"""Where runs begin: kinds of start, seeds, trees of merges."""
