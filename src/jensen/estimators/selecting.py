@@ -6,10 +6,11 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
+from jensen.core.printed import CardLike, Printed
 from jensen.data.arrays import ArraySource
 from jensen.data.frames import frame_of, kind_of_frame, to_matrix
 from jensen.errors import InputError, JensenWarning
@@ -26,11 +27,8 @@ from jensen.fit.settings import MixtureSettings
 from jensen.fit.starts.draw import StartKind
 from jensen.solve.variants import Accelerate
 
-if TYPE_CHECKING:
-    from jensen.report.cards import Card
 
-
-class Selection:
+class Selection(Printed):
     """What `jensen.select` found: every mixture that was fitted, and the best.
 
     Attributes
@@ -178,14 +176,7 @@ class Selection:
         value = f"{self.criterion.upper().replace('AICC', 'AICc')} {cell.value(self.criterion):.6g}"
         return f"Selection({len(self)} mixtures; best {cell.name}, {value})"
 
-    def __str__(self) -> str:
-        """The best mixtures, and in words how sure the choice is."""
-        return self._card().text()
-
-    def _repr_html_(self) -> str:
-        return self._card().html()
-
-    def _card(self) -> Card:
+    def _card(self) -> CardLike:
         from jensen.report.printed import selection_card
 
         return selection_card(self._found, self.words())

@@ -11,6 +11,7 @@ import numpy as np
 
 from jensen.core.model import name_of
 from jensen.core.parameters import Parameters
+from jensen.core.printed import CardLike, Printed
 from jensen.core.status import Status
 from jensen.fit.search.account import Account, StartRecord
 from jensen.solve.tracing import HalfStep
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from jensen.infer.identify import Identifiability
     from jensen.infer.rate import EMRate
     from jensen.infer.standard_errors import ConfidenceIntervals, Estimate, StandardErrors
-    from jensen.report.cards import Card
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class EndOfStart:
 
 
 @dataclass(frozen=True, eq=False)
-class Fit:
+class Fit(Printed):
     """A fitted model and the record of how it went. The objective and the statistics belong to the parameters.
 
     Attributes
@@ -115,14 +115,7 @@ class Fit:
         told = f"objective {self.objective:.6g}, {self.n_iter} iteration{'s' * (self.n_iter != 1)}"
         return f"Fit({name_of(self.model)}; {told}; {self.status.value})"
 
-    def __str__(self) -> str:
-        """The record as people read it, in 80 columns."""
-        return self._card().text()
-
-    def _repr_html_(self) -> str:
-        return self._card().html()
-
-    def _card(self) -> Card:
+    def _card(self) -> CardLike:
         from jensen.report.printed import fit_card
 
         return fit_card(self)

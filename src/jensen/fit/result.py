@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from jensen.core import criteria
 from jensen.core.block import Array
 from jensen.core.parameters import Parameters
+from jensen.core.printed import CardLike, Printed
 from jensen.core.status import Status
 from jensen.families.gaussian import Gaussian
 from jensen.families.noise import Box, Noisy
@@ -16,9 +16,6 @@ from jensen.fit.fitted import FittedMixture
 from jensen.fit.search.account import SAME_OPTIMUM, Account, StartRecord
 from jensen.kernels.portable import Layout
 from jensen.models.mixture import Mixture
-
-if TYPE_CHECKING:
-    from jensen.report.cards import Card
 
 # A fit may have as many faults as components; a warning names this many.
 _FAULTS_TOLD = 3
@@ -30,7 +27,7 @@ _REMEDIES = {
 
 
 @dataclass(frozen=True, eq=False)
-class MixtureFit:
+class MixtureFit(Printed):
     """A fitted Gaussian mixture and its whole record.
 
     Attributes
@@ -112,14 +109,7 @@ class MixtureFit:
             f"BIC {self.bic:.6g}; {self.status.value})"
         )
 
-    def __str__(self) -> str:
-        """The record as people read it, in 80 columns."""
-        return self._card().text()
-
-    def _repr_html_(self) -> str:
-        return self._card().html()
-
-    def _card(self) -> Card:
+    def _card(self) -> CardLike:
         from jensen.report.printed import mixture_card
 
         return mixture_card(self.fitted, self)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jensen.core.block import Array
+from jensen.core.printed import CardLike, Printed
 from jensen.core.status import Status
 from jensen.errors import InputError
 from jensen.fit.result import MixtureFit
-
-if TYPE_CHECKING:
-    from jensen.report.cards import Card
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +71,7 @@ class ComponentTest:
 
 
 @dataclass(frozen=True, eq=False)
-class BootstrapLRT:
+class BootstrapLRT(Printed):
     """Tests of K against K + 1 components, one after another, up to the first that is not significant.
 
     Attributes
@@ -150,14 +147,7 @@ class BootstrapLRT:
         n, k = len(self.tests), self.n_components
         return f"BootstrapLRT({k} component{'s' * (k != 1)}; {n} test{'s' * (n != 1)} of {self.n_boot} draws)"
 
-    def __str__(self) -> str:
-        """The tests in a table, and what the data support."""
-        return self._card().text()
-
-    def _repr_html_(self) -> str:
-        return self._card().html()
-
-    def _card(self) -> Card:
+    def _card(self) -> CardLike:
         from jensen.report.printed import tests_card
 
         return tests_card(self)

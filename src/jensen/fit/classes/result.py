@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from jensen.core import criteria
 from jensen.core.block import AnyArray, Array
+from jensen.core.printed import CardLike, Printed
 from jensen.core.status import Status
 from jensen.families.gaussian import Gaussian
 from jensen.families.shapes.table import covariance_shape
@@ -25,14 +26,11 @@ from jensen.kernels.portable import Layout
 from jensen.models.mixture import Mixture
 from jensen.numerics.logspace import log_of_shares
 
-if TYPE_CHECKING:
-    from jensen.report.cards import Card
-
 Kind = Literal["edda", "mixture"]
 
 
 @dataclass(frozen=True, eq=False)
-class DiscriminantFit:
+class DiscriminantFit(Printed):
     """Densities and shares of classes, and how they were found.
 
     Attributes
@@ -113,14 +111,7 @@ class DiscriminantFit:
         what = "mixtures" if self.kind == "mixture" else f"Gaussians, {self.covariance_types[0]}"
         return f"DiscriminantFit({len(self.names)} classes, {what}; BIC {self.bic:.6g})"
 
-    def __str__(self) -> str:
-        """The fit in a few lines."""
-        return self._card().text()
-
-    def _repr_html_(self) -> str:
-        return self._card().html()
-
-    def _card(self) -> Card:
+    def _card(self) -> CardLike:
         from jensen.report.printed import discriminant_card
 
         return discriminant_card(self)
