@@ -6,7 +6,7 @@ from mixtures import SHAPES, mixture, start_from, table
 
 from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
-from jensen.fit.search.regrouping import regrouped, shaken
+from jensen.fit.search.regrouping import _neighbours, regrouped, regroupings, shaken
 from jensen.solve.loop import run
 from jensen.solve.stopping import AitkenRule
 from jensen.solve.variants import Plain
@@ -95,3 +95,45 @@ def test_rows_without_weight_do_not_count():
     one, other = (shaken(model, ArraySource(rows), weight, start, np.random.default_rng(0)) for rows in (x, far))
     np.testing.assert_array_equal(one["means"], other["means"])
     assert shaken(model, ArraySource(x), np.zeros(200), start, np.random.default_rng(0)) is None
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_all_groups_have_the_best_among_their_ends(shape):
+    model, source, start, truth = trapped(shape)
+    best = climbed(model, source, truth)
+    weight, resp = source.row_weights, source.collect(model.responsibilities, start.params)
+    found = regroupings(model, source, weight, resp, start.params, np.random.default_rng(0))
+    gains = [gain for gain, _ in found]
+    assert gains == sorted(gains, reverse=True) and min(gains) > -60.0
+    assert climbed(model, source, found[0][1]).objective == pytest.approx(best.objective, abs=1e-3)
+    again = regroupings(model, source, weight, resp, start.params, np.random.default_rng(0), backwards)
+    for (gain, params), (other, same) in zip(found, again, strict=True):
+        assert gain == other
+        np.testing.assert_array_equal(params["means"], same["means"])
+
+
+def backwards(function, items):
+    """Applied in another order, as threads may; results in the order of the items."""
+    done = {item: function(item) for item in reversed(items)}
+    return [done[item] for item in items]
+
+
+def test_groups_are_of_neighbours_and_each_stands_once():
+    centres = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.1], [50.0, 50.0], [51.0, 50.0], [50.0, 51.1]])
+    nearness = np.abs(centres[:, None] - centres[None]).sum(axis=2)
+    np.fill_diagonal(nearness, np.inf)
+    groups = _neighbours(nearness)
+    assert set(groups[:2]) == {(0, 1, 2), (3, 4, 5)} and len(groups) == len(set(groups)) <= 24
+    assert _neighbours(nearness[:3, :3]) == []
+
+
+def test_groups_of_weighted_rows_are_those_of_copies():
+    model, _, start, _ = trapped("full")
+    copies = np.repeat(X, 2, axis=0)
+    found = []
+    for x, weight in ((X, np.full(360, 2.0)), (copies, None)):
+        source = ArraySource(x, weight)
+        resp = source.collect(model.responsibilities, start.params)
+        found.append(regroupings(model, source, source.row_weights, resp, start.params, np.random.default_rng(3)))
+    best = [climbed(model, ArraySource(X), ends[0][1]).objective for ends in found]
+    assert best[0] == pytest.approx(best[1], abs=1e-3)

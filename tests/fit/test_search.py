@@ -71,6 +71,24 @@ def test_the_budget_ends_a_search_that_finds_no_end():
     assert lone.confirmed == 1 and "reached once in 2 rounds" in lone.warning
 
 
+def test_groups_are_tried_where_rounds_did_not_agree():
+    land = Hills(round_by_round(LOW, MIDDLE), {("groups", MIDDLE): [3, 17]})
+    x, account = found(land, Plan(starts=2, rounds=2))
+    # From the top that they led to there are none, which ends it.
+    assert (x, account.ending) == (TOP, "budget") and [place for place, _ in land.regrouped] == [MIDDLE, TOP]
+    moves = [move for move in account.moves if move.kind == "groups"]
+    assert [(move.before, move.accepted) for move in moves] == [(60.0, True)]
+    # Where all end in vain, they are drawn anew a few times.
+    land = Hills(round_by_round(LOW, MIDDLE), {("groups", MIDDLE): [3, 13]})
+    assert found(land, Plan(starts=2, rounds=2))[0] == MIDDLE
+    places, numbers = zip(*land.regrouped, strict=True)
+    assert set(places) == {MIDDLE} and len(set(numbers)) == len(numbers) == 3
+    # Rounds that agreed need none.
+    land = Hills(round_by_round(TOP, TOP), {("groups", TOP): [3]})
+    found(land, Plan(starts=2, agreeing=2))
+    assert not land.regrouped
+
+
 def test_passes_are_counted_and_end_a_search():
     land = Hills([LOW, MIDDLE])
     _, account = found(land, Plan(starts=2, max_passes=0.0))

@@ -25,6 +25,7 @@ class Hills:
         self.cost, self.heights, self.starts, self.jumps = cost, heights, starts, jumps or {}
         self.faulty, self.narrow = faulty, narrow or {}
         self.interrupted, self.recent, self.slack, self.n_rows = False, [], 1e-3, 7
+        self.regrouped = []
         self.asked, self.drawn, self.finished, self.max_iter = [], [], [], max_iter
 
     def draw(self, index):
@@ -55,6 +56,10 @@ class Hills:
         self.asked.append((int(run.params["x"]), number, drawn))
         found = self.jumps.get("drawn" if drawn else int(run.params["x"]), ())
         return None if found is None else [("jump", at(x)) for x in found]
+
+    def regroupings(self, run, number):
+        self.regrouped.append((int(run.params["x"]), number))
+        return [at(x) for x in self.jumps.get(("groups", int(run.params["x"])), ())]
 
     def judge(self, run):
         x = int(run.params["x"])

@@ -26,7 +26,7 @@ from jensen.families.moves import (
     with_components,
 )
 from jensen.fit.search.landscape import Together, serially
-from jensen.fit.search.regrouping import regrouped, shaken
+from jensen.fit.search.regrouping import regrouped, regroupings, shaken
 from jensen.models.mixture import Mixture
 from jensen.numerics.order import draw_by_weight
 from jensen.solve.loop import Limits, run, unless_interrupted
@@ -124,6 +124,22 @@ def gaussian_escapes(
     found += _drawn_anew(model, source, params, weight, resp, rng, together, 0)
     annealed = _annealed(model, source, params)
     return found + ([("annealing", annealed)] if annealed is not None else [])
+
+
+def gaussian_regroupings(
+    model: Mixture, source: ArraySource, params: Parameters, rng: np.random.Generator, together: Together = serially
+) -> list[Parameters]:
+    """Groups of neighbours fitted anew, the likeliest first; none where responsibilities are too many to be held.
+
+    Parameters
+    ----------
+    model, source, params, rng, together
+        As for `gaussian_escapes`.
+    """
+    if source.n_rows * model.n_components > _LARGEST:
+        return []
+    resp = source.collect(model.responsibilities, params)
+    return [moved for _, moved in regroupings(model, source, source.row_weights, resp, params, rng, together)]
 
 
 def _split(model: Mixture, source: ArraySource, share: Array, own: AnyArray, rng: np.random.Generator) -> _Split | None:

@@ -90,6 +90,13 @@ class Landscape(Protocol):
         """
         ...
 
+    def regroupings(self, run: Run[Any], number: int) -> Sequence[Parameters]:
+        """All places that differ from an optimum in a group of components, the likeliest first; others for a number.
+
+        They may lie well below it, and there are many: for when rounds have not agreed. Empty where there are none.
+        """
+        ...
+
     def judge(self, run: Run[Any]) -> Verdict:
         """What speaks against its end."""
         ...

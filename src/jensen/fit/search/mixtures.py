@@ -21,7 +21,7 @@ from jensen.families.gaussian import Gaussian
 from jensen.fit.outliers.contract import NoOutliers, Outliers
 from jensen.fit.search.account import SAME_OPTIMUM, Account, StartRecord
 from jensen.fit.search.climbing import RECENT, Climbing, matched
-from jensen.fit.search.escapes import gaussian_escapes
+from jensen.fit.search.escapes import gaussian_escapes, gaussian_regroupings
 from jensen.fit.search.landscape import Drawn, Plan, Together, Verdict, serially
 from jensen.fit.search.rounds import search
 from jensen.fit.search.soundness import Degenerate, verdict
@@ -177,6 +177,16 @@ class MixtureLandscape(Climbing):
             return None
         around = self.treated.around
         return besides + [(kind, around(gaussians.allowed(moved), share)) for kind, moved in found or ()]
+
+    def regroupings(self, run: Run[Any], number: int) -> Sequence[Parameters]:
+        """Of the Gaussians, on the rows that count for these."""
+        gaussians = self.treated.gaussians
+        rows, params = self.treated.inliers(self.rows, run.params)
+        if not rows.weight > 0:
+            return ()
+        share = 1.0 - float(rows.weight) / float(self.rows.weight)
+        found = gaussian_regroupings(gaussians, rows, params, stream(self.seed, "groups", number), self.together)
+        return [self.treated.around(gaussians.allowed(moved), share) for moved in found]
 
     def judge(self, run: Run[Any]) -> Verdict:
         """Faults and narrow components."""

@@ -100,6 +100,10 @@ class ModelLandscape(Climbing):
         redrawn = redrawn_components(self.model, self.source, run.params, rng)
         return [(kind, self._record(params)) for kind, params in redrawn]
 
+    def regroupings(self, run: Run[Any], number: int) -> Sequence[Parameters]:
+        """None: what is near what is not known here."""
+        return ()
+
     def _record(self, params: Any) -> Parameters:
         return params if isinstance(params, Parameters) else self.model.start(params)
 

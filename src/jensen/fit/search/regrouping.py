@@ -1,4 +1,4 @@
-"""Escapes that draw: some neighbouring components are fitted anew on their own rows, or all of them to other weights.
+"""Escapes by groups: some neighbouring components are fitted anew on their own rows; or all of them to other weights.
 
 Optima of much the same height often differ in how three or four neighbours share their rows, which no single split and
 merge changes; or in what a few rows decide, which other weights of the rows undo (Elidan et al. 2002).
@@ -6,11 +6,13 @@ merge changes; or in what a few rows decide, which other weights of the rows und
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 
-from jensen.core.block import Array
+from jensen.core.block import AnyArray, Array
 from jensen.core.contracts import Run
 from jensen.core.parameters import Parameters
 from jensen.data.arrays import ArraySource
@@ -18,6 +20,7 @@ from jensen.errors import NumericalFailure
 from jensen.families.gaussian import Gaussian
 from jensen.families.moves import components_of, merge_losses, with_components
 from jensen.fit.search.climbing import matched
+from jensen.fit.search.landscape import Together, serially
 from jensen.fit.starts.descent import enlarged
 from jensen.fit.starts.draw import spread_out
 from jensen.fit.starts.kmeans import nearest_labels, seed_rows
@@ -35,6 +38,85 @@ _LOCAL_STEPS, _LOCAL_ROWS = 16, 1_024
 _ALIKE, _NEAR = 2.0, 0.2
 # Steps with other weights.
 _SHAKEN_STEPS = 8
+# Of groups by plan: how large, how many for each component, among how many of its neighbours, and how often fitted.
+_SIZE, _GROUPS, _NEIGHBOURS, _FITS = 3, 4, 9, 15
+# Their steps, and the gain to come at which these end; nats that tell ends apart, and that a group may lose, since
+# the components around it make up for much.
+_FIT_STEPS, _FIT_TOL, _APART, _LOST = 60, 0.1, 0.3, 60.0
+
+
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """Some components, and the rows that are most probably theirs.
+
+    Attributes
+    ----------
+    model : Mixture
+        Of as many components.
+    which : ndarray of shape (m,)
+        Their numbers in the whole.
+    local : ArraySource
+        Rows, weighted by how probably they are of the group.
+    standardised : ndarray
+        The rows in standard deviations.
+    before : Parameters
+        What the components are now.
+    """
+
+    model: Mixture
+    which: AnyArray
+    local: ArraySource
+    standardised: Array
+    before: Parameters
+
+    @classmethod
+    def of(
+        cls, model: Mixture, source: ArraySource, share: Array, labels: AnyArray, params: Parameters,
+        which: AnyArray, rng: np.random.Generator,
+    ) -> _Group | None:  # fmt: skip
+        """The components `which`, by weighted responsibilities (n, K) and labels (n,); None for too few rows."""
+        family: Gaussian = model.family  # type: ignore[assignment]
+        size, d = len(which), family.n_features
+        rows = np.flatnonzero(np.isin(labels, which))
+        weight = share[rows][:, which].sum(axis=1)
+        if len(rows) > size * _LOCAL_ROWS:
+            some = np.sort(draw_distinct(weight, rng, size * _LOCAL_ROWS))
+            rows, weight = rows[some], weight[some]
+        if weight.sum() < 2 * size * (d + 1) or np.count_nonzero(weight) <= size:
+            return None
+        x, few = np.asarray(source.x[rows], dtype=np.float64), enlarged(model, size)
+        scale = x.std(axis=0)
+        weights, means, covariances = components_of(family.layout, params)
+        before = few.parameters(
+            weights=weights[which] / weights[which].sum(),
+            means=means[which],
+            covariances=covariances[0] if family.layout == "tied" else covariances[which],
+        )
+        z = (x - x.mean(axis=0)) / np.where(scale > 0, scale, 1.0)
+        return cls(few, which, ArraySource(x, weight), z, before)
+
+    def seeded(self, rng: np.random.Generator, n_iter: int, tol: float) -> tuple[Run[Any], Array] | None:
+        """EM from k-means++ seeds, and the spread (d,) it began with; None without a sound end."""
+        x, weight, size = self.local.x, self.local.row_weights, len(self.which)
+        seeds = seed_rows(self.standardised, weight, size, rng)
+        if len(seeds) < size:
+            return None
+        about = x - x[seeds][nearest_labels(self.standardised, self.standardised[seeds])]
+        family: Gaussian = self.model.family  # type: ignore[assignment]
+        variances = weight @ about**2 / weight.sum() + family.ridge
+        covariances = spread_out(self.model, variances)
+        start = self.model.parameters(weights=np.full(size, 1.0 / size), means=x[seeds], covariances=covariances)
+        ended = _climbed(self.model, self.local, start, n_iter, tol)
+        return None if ended is None else (ended, np.sqrt(variances))
+
+    def within(self, model: Mixture, params: Parameters, own: Parameters) -> Parameters:
+        """The whole with other components in the group's place, of the same weight together."""
+        family: Gaussian = model.family  # type: ignore[assignment]
+        weights, means, covariances = components_of(family.layout, params)
+        own_weights, own_means, own_covariances = components_of(family.layout, own)
+        weights[self.which] = weights[self.which].sum() * own_weights
+        means[self.which], covariances[self.which] = own_means, own_covariances
+        return with_components(family, params, weights, means, covariances)
 
 
 def regrouped(
@@ -59,59 +141,108 @@ def regrouped(
 
     Returns
     -------
-    Parameters or None
-        None where the group has too few rows, or no sound end.
+    tuple of float and Parameters, or None
+        What the group's own rows gain, and the whole; None where the group has too few rows, or no sound end.
 
     Raises
     ------
     KeyboardInterrupt
         If the group's own run is interrupted.
     """
-    family: Gaussian = model.family  # type: ignore[assignment]
-    k, d = family.n_components, family.n_features
-    first, second, losses = merge_losses(family.layout, params, float(weight.sum()))
-    nearness = np.full((k, k), np.inf)
-    nearness[first, second] = nearness[second, first] = losses
+    k = model.n_components
+    nearness = _nearness(model, params, float(weight.sum()))
     size, chosen = min(int(rng.integers(*_SIZES)), k), int(rng.integers(k))
     by = nearness[chosen] * np.exp(_NOISE * rng.standard_normal(k))
     by[chosen] = -np.inf
-    group = np.sort(np.argsort(by, kind="stable")[:size])
-    rows = np.flatnonzero(np.isin(resp.argmax(axis=1), group))
-    share = weight[rows] * resp[rows][:, group].sum(axis=1)
-    if len(rows) > size * _LOCAL_ROWS:
-        some = np.sort(draw_distinct(share, rng, size * _LOCAL_ROWS))
-        rows, share = rows[some], share[some]
-    if share.sum() < 2 * size * (d + 1) or np.count_nonzero(share) <= size:
+    which = np.sort(np.argsort(by, kind="stable")[:size])
+    group = _Group.of(model, source, weight[:, None] * resp, resp.argmax(axis=1), params, which, rng)
+    found = None if group is None else group.seeded(rng, _LOCAL_STEPS, 0.01)
+    if group is None or found is None:
         return None
-    x, few = np.asarray(source.x[rows], dtype=np.float64), enlarged(model, size)
-    scale = x.std(axis=0)
-    z = (x - x.mean(axis=0)) / np.where(scale > 0, scale, 1.0)
-    seeds = seed_rows(z, share, size, rng)
-    if len(seeds) < size:
+    ended, scale = found
+    gain = ended.objective - group.model.objective(group.before, group.local.fold(group.model.expect, group.before))
+    if abs(gain) < _ALIKE and matched(ended.params["means"] / scale, group.before["means"] / scale, _NEAR):
         return None
-    about = x - x[seeds][nearest_labels(z, z[seeds])]
-    variances = share @ about**2 / share.sum() + family.ridge
-    equal = np.full(size, 1.0 / size)
-    start = few.parameters(weights=equal, means=x[seeds], covariances=spread_out(few, variances))
-    local = ArraySource(x, share)
-    ended = _climbed(few, local, start, _LOCAL_STEPS)
-    if ended is None:
-        return None
-    weights, means, covariances = components_of(family.layout, params)
-    common = family.layout == "tied"
-    before = few.parameters(
-        weights=weights[group] / weights[group].sum(),
-        means=means[group],
-        covariances=covariances[0] if common else covariances[group],
-    )
-    gain = ended.objective - few.objective(before, local.fold(few.expect, before))
-    own_weights, own_means, own_covariances = components_of(family.layout, ended.params)
-    scale = np.sqrt(variances)
-    if abs(gain) < _ALIKE and matched(own_means / scale, means[group] / scale, _NEAR):
-        return None
-    weights[group] = weights[group].sum() * own_weights
-    means[group], covariances[group] = own_means, own_covariances
-    return float(gain), with_components(family, params, weights, means, covariances)
+    return float(gain), group.within(model, params, ended.params)
+
+
+def regroupings(
+    model: Mixture,
+    source: ArraySource,
+    weight: Array,
+    resp: Array,
+    params: Parameters,
+    rng: np.random.Generator,
+    together: Together = serially,
+) -> list[tuple[float, Parameters]]:
+    """Every group of three neighbours, fitted some times from seeds: all that it may be else, the likeliest first.
+
+    Parameters
+    ----------
+    model, source, weight, resp, params
+        As for `regrouped`.
+    rng : numpy.random.Generator
+        Seeds.
+    together : callable
+        Applies a function to the groups, in threads or not.
+
+    Returns
+    -------
+    list of (float, Parameters)
+        Different ends, with what the groups' own rows gain by them. The others follow when EM goes on, so that the way
+        to a higher optimum may begin with a loss.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If a group's own run is interrupted.
+    """
+    groups = _neighbours(_nearness(model, params, float(weight.sum())))
+    seeds = rng.integers(2**63, size=len(groups))
+    share, labels = weight[:, None] * resp, resp.argmax(axis=1)
+
+    def ends(i: int) -> list[tuple[float, Parameters]]:
+        own = np.random.default_rng(seeds[i])
+        group = _Group.of(model, source, share, labels, params, np.array(groups[i]), own)
+        here = None if group is None else _climbed(group.model, group.local, group.before, _FIT_STEPS, _FIT_TOL)
+        if group is None or here is None:
+            return []
+        heights, found = [here.objective], list[tuple[float, Parameters]]()
+        for _ in range(_FITS):
+            fitted = group.seeded(own, _FIT_STEPS, _FIT_TOL)
+            if fitted is None:
+                continue
+            height = fitted[0].objective
+            if height > here.objective - _LOST and min(abs(height - other) for other in heights) > _APART:
+                heights.append(height)
+                found.append((float(height - here.objective), group.within(model, params, fitted[0].params)))
+        return found
+
+    return sorted((end for some in together(ends, range(len(groups))) for end in some), key=lambda end: -end[0])
+
+
+def _nearness(model: Mixture, params: Parameters, weight: float) -> Array:
+    """What merging each pair would cost on paper, shape (K, K); infinite on the diagonal."""
+    family: Gaussian = model.family  # type: ignore[assignment]
+    first, second, losses = merge_losses(family.layout, params, weight)
+    nearness = np.full((family.n_components, family.n_components), np.inf)
+    nearness[first, second] = nearness[second, first] = losses
+    return nearness
+
+
+def _neighbours(nearness: Array) -> list[tuple[int, ...]]:
+    """Groups of components that lie near one another, the nearest first."""
+    k = len(nearness)
+    if k <= _SIZE:
+        return []
+    near = np.argsort(nearness, axis=1, kind="stable")[:, : min(_NEIGHBOURS, k - 1)]
+    groups = {tuple(sorted((i, *some))) for i in range(k) for some in combinations(near[i].tolist(), _SIZE - 1)}
+
+    def span(group: tuple[int, ...]) -> tuple[float, tuple[int, ...]]:
+        losses = sorted(float(nearness[pair]) for pair in combinations(group, 2))
+        return sum(losses[: _SIZE - 1]), group
+
+    return sorted(groups, key=span)[: _GROUPS * k]
 
 
 def shaken(
@@ -125,12 +256,12 @@ def shaken(
     drawn = rng.gamma(weight)
     if not drawn.sum() > 0:
         return None
-    ended = _climbed(model, ArraySource(source.x, drawn * (weight.sum() / drawn.sum())), params, _SHAKEN_STEPS)
+    ended = _climbed(model, ArraySource(source.x, drawn * (weight.sum() / drawn.sum())), params, _SHAKEN_STEPS, 0.01)
     return None if ended is None else ended.params
 
 
-def _climbed(model: Mixture, source: ArraySource, start: Parameters, n_iter: int) -> Run[Any] | None:
-    rule = AitkenRule(source.weight, tol=0.01)
+def _climbed(model: Mixture, source: ArraySource, start: Parameters, n_iter: int, tol: float) -> Run[Any] | None:
+    rule = AitkenRule(source.weight, tol=tol)
     try:
         ended = unless_interrupted(run(Plain("off").solver(model, rule), source, start, rule, Limits(n_iter)))
     except NumericalFailure:

@@ -41,6 +41,9 @@ _HOPELESS = 3
 _FIRST = 5
 # Starts of a round that are run to their end, where most are dropped.
 _FINISHED = 1
+# Where rounds do not agree: steps after groups were fitted anew, how many go together, the nats by which they may
+# seem to stay behind, the failures that end it, and how many times the passes of the search it may take.
+_GROUPED, _TOGETHER, _BEHIND, _FAILURES, _MORE = 12, 8, 3.0, 3, 4.0
 # Optima, from the best, whose plain log-likelihood is taken for the account.
 _ASSESSED = 12
 
@@ -102,6 +105,8 @@ class _Search:
                 if self.rounds >= _HOPELESS and all(place.verdict.faults for place in self.places):
                     ending = "degenerate"
                     break
+            if ending == "budget" and self.places:
+                self._regroup()
         except _OutOfTime:
             ending = "time"
         except KeyboardInterrupt:
@@ -253,6 +258,36 @@ class _Search:
             after = -np.inf if runs[i] is None else runs[i].objective
             self.moves.append(Move(kind, origin.objective, after, risen and best is not None and i == best[2]))
         return (best[0], best[1]) if risen and best is not None else None
+
+    def _regroup(self) -> None:
+        """Where rounds did not agree: groups of the best optimum's components fitted anew, until this leads nowhere."""
+        most, failures = self.passes + _MORE * self.plan.max_passes, 0
+        while failures < _FAILURES and self.passes <= most:
+            self._look_at_the_clock()
+            self.batches += 1
+            place = self._best()
+            tried = self.land.regroupings(place.run, self.batches)
+            if not tried:
+                return
+            failures = 0 if self._first_higher(tried, place) else failures + 1
+
+    def _first_higher(self, tried: Sequence[Parameters], place: _Place) -> bool:
+        """Whether one of these leads higher than a place; the rest are then not needed."""
+        origin = place.run
+        for at in range(0, len(tried), _TOGETHER):
+            runs = self._climb_all(tried[at : at + _TOGETHER], _GROUPED)
+            order = sorted((run for run in runs if run is not None), key=lambda run: -heading(run))
+            for run in order:
+                # A group that loses for good is left, and so is one that has come back.
+                hopeful = heading(run) > heading(origin) - _BEHIND and not self._same(run, origin)
+                reached = self._place(self._map(self.land.finish, [run.params])[0]) if hopeful else None
+                self.passes += 0.0 if reached is None else reached.run.passes
+                risen = reached is not None and reached.standing > place.standing
+                self.moves.append(Move("groups", origin.objective, run.objective, risen))
+                if reached is not None and risen:
+                    reached.escapes += 1
+                    return True
+        return False
 
     def _climb_all(self, starts: Sequence[Parameters], n_iter: int) -> list[Any]:
         def climb(start: Parameters) -> Run[Any] | None:
