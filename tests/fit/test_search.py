@@ -83,6 +83,11 @@ def test_groups_are_tried_where_rounds_did_not_agree():
     assert found(land, Plan(starts=2, rounds=2))[0] == MIDDLE
     places, numbers = zip(*land.regrouped, strict=True)
     assert set(places) == {MIDDLE} and len(set(numbers)) == len(numbers) == 3
+    # What led higher begins the count anew, and every climb is a pass that counts.
+    land = Hills(round_by_round(LOW, MIDDLE), {("groups", MIDDLE): [17], ("groups", TOP): [13]})
+    account = found(land, Plan(starts=2, rounds=2))[1]
+    assert [place for place, _ in land.regrouped] == [MIDDLE, TOP, TOP, TOP]
+    assert account.passes == sum(run.passes for run in land.recent)
     # Rounds that agreed need none.
     land = Hills(round_by_round(TOP, TOP), {("groups", TOP): [3]})
     found(land, Plan(starts=2, agreeing=2))
