@@ -13,7 +13,7 @@ from jensen.errors import InputError
 from jensen.report.words import printable
 
 
-@click.command("watch")
+@click.command("watch", short_help="Play EM on a table in a browser.")
 @click.argument("source", type=Source())
 @click.option(
     "-k", "n_components", type=click.IntRange(1), metavar="K", help="Components.  [default: the smallest BIC of 2 to 9]"
