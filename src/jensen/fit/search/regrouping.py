@@ -39,7 +39,7 @@ _ALIKE, _NEAR = 2.0, 0.2
 # Steps with other weights.
 _SHAKEN_STEPS = 8
 # Of groups by plan: how large, how many for each component, among how many of its neighbours, and how often fitted.
-_SIZE, _GROUPS, _NEIGHBOURS, _FITS = 3, 4, 9, 15
+_SIZE, _GROUPS, _NEIGHBOURS, _FITS = 3, 4, 9, 20
 # Their steps, and the gain to come at which these end; nats that tell ends apart, and that a group may lose, since
 # the components around it make up for much.
 _FIT_STEPS, _FIT_TOL, _APART, _LOST = 60, 0.1, 0.3, 60.0
