@@ -88,6 +88,11 @@ def test_groups_are_tried_where_rounds_did_not_agree():
     account = found(land, Plan(starts=2, rounds=2))[1]
     assert [place for place, _ in land.regrouped] == [MIDDLE, TOP, TOP, TOP]
     assert account.passes == sum(run.passes for run in land.recent)
+    # Also one that ends at another top that is known, and is not as near to it as the start that found it.
+    heights = [0, 10, 20, 30, 40, 50, 59, 0, 60, 0]
+    land = Hills(round_by_round(5, 8), {("groups", 8): [6]}, heights=heights)
+    account = found(land, Plan(starts=2, rounds=2))[1]
+    assert account.passes == sum(run.passes for run in land.recent)
     # Rounds that agreed need none.
     land = Hills(round_by_round(TOP, TOP), {("groups", TOP): [3]})
     found(land, Plan(starts=2, agreeing=2))

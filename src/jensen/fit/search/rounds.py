@@ -276,15 +276,16 @@ class _Search:
         origin = place.run
         for at in range(0, len(tried), _TOGETHER):
             runs = self._climb_all(tried[at : at + _TOGETHER], _GROUPED)
-            order = sorted((run for run in runs if run is not None), key=lambda run: -heading(run))
-            for run in order:
+            for run in sorted((run for run in runs if run is not None), key=lambda run: -heading(run)):
+                reached = place
                 # A group that loses for good is left, and so is one that has come back.
-                hopeful = heading(run) > heading(origin) - _BEHIND and not self._same(run, origin)
-                reached = self._place(self._map(self.land.finish, [run.params])[0]) if hopeful else None
-                self.passes += 0.0 if reached is None else reached.run.passes
-                risen = reached is not None and reached.standing > place.standing
+                if heading(run) > heading(origin) - _BEHIND and not self._same(run, origin):
+                    finished = self._map(self.land.finish, [run.params])[0]
+                    self.passes += finished.passes
+                    reached = self._place(finished)
+                risen = reached.standing > place.standing
                 self.moves.append(Move("groups", origin.objective, run.objective, risen))
-                if reached is not None and risen:
+                if risen:
                     reached.escapes += 1
                     return True
         return False
