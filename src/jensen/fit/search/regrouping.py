@@ -71,18 +71,18 @@ class _Group:
 
     @classmethod
     def of(
-        cls, model: Mixture, source: ArraySource, share: Array, labels: AnyArray, params: Parameters,
+        cls, model: Mixture, source: ArraySource, weight: Array, resp: Array, labels: AnyArray, params: Parameters,
         which: AnyArray, rng: np.random.Generator,
     ) -> _Group | None:  # fmt: skip
-        """The components `which`, by weighted responsibilities (n, K) and labels (n,); None for too few rows."""
+        """The components `which`, by responsibilities (n, K) and labels (n,) of rows; None where these are too few."""
         family: Gaussian = model.family  # type: ignore[assignment]
         size, d = len(which), family.n_features
         rows = np.flatnonzero(np.isin(labels, which))
-        weight = share[rows][:, which].sum(axis=1)
+        share = weight[rows] * resp[rows][:, which].sum(axis=1)
         if len(rows) > size * _LOCAL_ROWS:
-            some = np.sort(draw_distinct(weight, rng, size * _LOCAL_ROWS))
-            rows, weight = rows[some], weight[some]
-        if weight.sum() < 2 * size * (d + 1) or np.count_nonzero(weight) <= size:
+            some = np.sort(draw_distinct(share, rng, size * _LOCAL_ROWS))
+            rows, share = rows[some], share[some]
+        if share.sum() < 2 * size * (d + 1) or np.count_nonzero(share) <= size:
             return None
         x, few = np.asarray(source.x[rows], dtype=np.float64), enlarged(model, size)
         scale = x.std(axis=0)
@@ -93,7 +93,7 @@ class _Group:
             covariances=covariances[0] if family.layout == "tied" else covariances[which],
         )
         z = (x - x.mean(axis=0)) / np.where(scale > 0, scale, 1.0)
-        return cls(few, which, ArraySource(x, weight), z, before)
+        return cls(few, which, ArraySource(x, share), z, before)
 
     def seeded(self, rng: np.random.Generator, n_iter: int, tol: float) -> tuple[Run[Any], Array] | None:
         """EM from k-means++ seeds, and the spread (d,) it began with; None without a sound end."""
@@ -155,7 +155,7 @@ def regrouped(
     by = nearness[chosen] * np.exp(_NOISE * rng.standard_normal(k))
     by[chosen] = -np.inf
     which = np.sort(np.argsort(by, kind="stable")[:size])
-    group = _Group.of(model, source, weight[:, None] * resp, resp.argmax(axis=1), params, which, rng)
+    group = _Group.of(model, source, weight, resp, resp.argmax(axis=1), params, which, rng)
     found = None if group is None else group.seeded(rng, _LOCAL_STEPS, 0.01)
     if group is None or found is None:
         return None
@@ -199,11 +199,11 @@ def regroupings(
     """
     groups = _neighbours(_nearness(model, params, float(weight.sum())))
     seeds = rng.integers(2**63, size=len(groups))
-    share, labels = weight[:, None] * resp, resp.argmax(axis=1)
+    labels = resp.argmax(axis=1)
 
     def ends(i: int) -> list[tuple[float, Parameters]]:
         own = np.random.default_rng(seeds[i])
-        group = _Group.of(model, source, share, labels, params, np.array(groups[i]), own)
+        group = _Group.of(model, source, weight, resp, labels, params, np.array(groups[i]), own)
         here = None if group is None else _climbed(group.model, group.local, group.before, _FIT_STEPS, _FIT_TOL)
         if group is None or here is None:
             return []
