@@ -13,7 +13,6 @@ import numpy as np
 
 from jensen.core.block import AnyArray, Array
 from jensen.core.parameters import Parameters
-from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.data.atomic import atomic_write
 from jensen.data.frames import default_names
@@ -29,7 +28,7 @@ from jensen.fit.starts.draw import draw_start
 from jensen.fit.summary import summarise
 from jensen.models.mixture import Mixture
 from jensen.numerics.streams import fresh_seed, stream
-from jensen.solve.loop import Limits
+from jensen.solve.loop import Limits, unless_interrupted
 from jensen.solve.variants import Accelerate, Plain
 from jensen.watch.axes import Axes, axes_of, check_columns
 from jensen.watch.record import RecordedRun, recorded
@@ -213,8 +212,7 @@ class Recording:
                 solver = Plain(method).solver(self.model, rule)
                 source = with_memory(self.model, self.source)
                 runs.append(recorded(solver, self.model, source, start, rule, limits, most))
-                if runs[-1].run.status is Status.INTERRUPTED:
-                    raise KeyboardInterrupt
+                unless_interrupted(runs[-1].run)
         plain, accelerated = runs
         faults = [self.model.faults(one.run.params, one.run.statistics) for one in runs]
         self.comparisons.append(Comparison(len(self.comparisons), kind, plain, accelerated, (faults[0], faults[1])))
