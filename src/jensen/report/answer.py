@@ -102,7 +102,7 @@ def portraits(view: View) -> list[str]:
     k = view.fitted.n_components
     if not 1 < k <= _EACH:
         return []
-    means, spreads = view.fitted.params["means"], np.sqrt(np.diagonal(view.covariances, axis1=1, axis2=2))
+    means, spreads = view.fitted.params["means"], view.spreads
     shares = view.weights / view.weights.sum()
     centre = shares @ means
     scale = np.sqrt(shares @ (spreads**2 + (means - centre) ** 2))

@@ -44,7 +44,7 @@ def profiles(view: View, columns: list[int], level: float, ax: Any = None) -> An
         It holds the panels in ``child_axes``.
     """
     k = view.fitted.n_components
-    means, spreads = view.fitted.params["means"], np.sqrt(np.diagonal(view.covariances, axis1=1, axis2=2))
+    means, spreads = view.fitted.params["means"], view.spreads
     shares = view.weights / view.weights.sum()
     centre = shares @ means
     scale = np.sqrt(shares @ (spreads**2 + (means - centre) ** 2))

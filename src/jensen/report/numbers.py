@@ -108,7 +108,7 @@ def components(view: View, found: ConfidenceIntervals | None, level: float) -> T
     k = view.fitted.n_components
     params = view.fitted.params
     weights, means = params["weights"], params["means"]
-    spreads = np.sqrt(np.diagonal(view.covariances, axis1=1, axis2=2))
+    spreads = view.spreads
     chosen = sorted(most_separating(view.weights, means, spreads)[:_COLUMNS])
     shown = np.sort(np.argsort(-view.weights, kind="stable")[:_ROWS])
     columns = [[_share(weights, found, component) for component in range(len(weights))]]

@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from jensen.fit.result import MixtureFit
 from jensen.fit.selection.table import Selection
 from jensen.report import assigned, checks
@@ -187,8 +185,7 @@ def _clusters_text(view: View) -> str:
 def _places(view: View) -> str:
     """Where the components lie, in their first columns."""
     means, shown = view.fitted.params["means"], range(min(3, view.fitted.n_features))
-    spreads = np.sqrt(np.diagonal(view.covariances, axis1=1, axis2=2))
-    digits = [decimals_for(float(spreads[:, j].min())) for j in shown]
+    digits = [decimals_for(float(view.spreads[:, j].min())) for j in shown]
     told = []
     for component, mean in enumerate(means):
         at = listed([f"{shortened(view.full_names[j], _NAME)} {fixed(float(mean[j]), digits[j])}" for j in shown])

@@ -280,17 +280,12 @@ def _telling(points: Array) -> AnyArray:
     return kept
 
 
-def _short(value: float) -> str:
-    """A number to a hundredth, without zeros at its end."""
-    text = f"{value:.2f}".rstrip("0").rstrip(".")
+def _short(value: float, decimals: int = 2) -> str:
+    """A number with so many decimals at most, without zeros at its end."""
+    text = f"{value:.{decimals}f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
 
 
 def _rounded(text: str, decimals: int) -> str:
     """The text with its numbers rounded."""
-
-    def shorter(found: re.Match[str]) -> str:
-        text = f"{float(found.group()):.{decimals}f}".rstrip("0").rstrip(".")
-        return "0" if text == "-0" else text
-
-    return _NUMBER.sub(shorter, text)
+    return _NUMBER.sub(lambda found: _short(float(found.group()), decimals), text)

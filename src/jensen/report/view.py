@@ -153,6 +153,11 @@ class View:
         return full_covariances(self.fitted.layout, self.fitted.params)
 
     @cached_property
+    def spreads(self) -> Array:
+        """Standard deviations of the components, shape (K, d)."""
+        return np.asarray(np.sqrt(np.diagonal(self.covariances, axis1=1, axis2=2)))
+
+    @cached_property
     def labels(self) -> AnyArray:
         """The component of each row, -1 for outliers; shape (n,)."""
         return self.fitted.labels(self.rows) if len(self.rows) else np.empty(0, dtype=np.intp)
@@ -234,10 +239,7 @@ class View:
         InputError
             If one is unknown or comes twice, or there is none.
         """
-        d, names = (
-            self.fitted.n_features,
-            self.fitted.feature_names or tuple(f"x{j + 1}" for j in range(self.fitted.n_features)),
-        )
+        d, names = self.fitted.n_features, self.full_names
         if columns is None:
             return list(range(d))
         asked = [columns] if isinstance(columns, str | int | np.integer) else list(columns)
