@@ -110,7 +110,7 @@ def _fit(
         make = _makers(outliers, source, data, settings, seed)
         best, account = search_mixture(
             outliers.gaussians, source, data, seed, make, finish, settings.accelerate, limits, settings.degenerate,
-            isinstance(settings.tol, str), observer, on_end, outliers, _is_auto(settings),
+            isinstance(settings.tol, str), observer, on_end, outliers, settings.mixes_starts,
         )  # fmt: skip
         records = account.starts
     else:
@@ -250,17 +250,12 @@ def _searches(settings: MixtureSettings, max_iter: int) -> bool:
     return settings.n_init == "auto" and several and max_iter > 0 and free
 
 
-def _is_auto(settings: MixtureSettings) -> bool:
-    """Whether the kinds of starts are the search's to choose."""
-    return isinstance(settings.init, str) and settings.init == "auto"
-
-
 def _makers(
     outliers: Outliers, source: ArraySource, data: DataSummary, settings: MixtureSettings, seed: int
 ) -> Callable[[DataSummary], Callable[[int], tuple[str, Parameters]]]:
     """From the table of a search, how start number i is made; a user's function sees all the rows."""
     init = settings.init
-    kinds, besides = KINDS if _is_auto(settings) else (init,), settings.besides
+    kinds, besides = KINDS if settings.mixes_starts else (init,), settings.besides
 
     def on(table: DataSummary) -> Callable[[int], tuple[str, Parameters]]:
         def make(index: int) -> tuple[str, Parameters]:

@@ -87,3 +87,8 @@ class MixtureSettings:
     eigenvalue_ratio: float = np.inf
     noise: bool | float = False
     trim: float = 0.0
+
+    @property
+    def mixes_starts(self) -> bool:
+        """Whether the kinds of starts are left to what draws them: ``init="auto"``."""
+        return isinstance(self.init, str) and self.init == "auto"

@@ -21,7 +21,7 @@ from jensen.errors import InputError, NumericalFailure
 from jensen.families.shapes.table import covariance_shape
 from jensen.fit.mixture import fit_mixture
 from jensen.fit.result import MixtureFit
-from jensen.fit.selection.table import Cell, Criterion, Selection, SelectionObserver, Task, rank
+from jensen.fit.selection.table import Cell, Criterion, Selection, SelectionObserver, Task, check_any_fit, rank
 from jensen.fit.settings import MixtureSettings
 from jensen.fit.summary import summarise
 from jensen.numerics.streams import fresh_seed
@@ -53,7 +53,7 @@ class _Alone:
         began, observer = time.perf_counter(), self.observer
         if self.status is not Status.CONVERGED or (self.fitted and began > self.deadline):
             self.status = Status.OUT_OF_TIME if self.status is Status.CONVERGED else self.status
-            return self._not_reached(k, label)
+            return Cell.unreached(k, label, self.status)
         if k > len(self.data.rows):
             return Cell(k, label, reason=f"more components than the {len(self.data.rows)} different rows")
 
@@ -80,15 +80,11 @@ class _Alone:
             if not self.fitted:
                 raise
             self.status = Status.INTERRUPTED
-            return self._not_reached(k, label)
+            return Cell.unreached(k, label, self.status)
         self.fitted += 1
         if fit.status in (Status.INTERRUPTED, Status.OUT_OF_TIME):
             self.status = fit.status
-        reason = "" if fit.is_sound else "degenerate: " + "; ".join(fit.faults[:2])
-        return Cell(k, label, fit, reason, False, time.perf_counter() - began, self.source)
-
-    def _not_reached(self, k: int, label: str) -> Cell:
-        return Cell(k, label, reason=f"not reached: {self.status.message.split(':')[0]}")
+        return Cell.of(k, label, fit, time.perf_counter() - began, self.source)
 
 
 def select_alone(
@@ -124,9 +120,7 @@ def select_alone(
     cells = [
         alone.cell(k, label, Task("explore", i, len(names), k, label), several) for i, (k, label) in enumerate(names)
     ]
-    if all(cell.fit is None for cell in cells):
-        reasons = dict.fromkeys(cell.reason for cell in cells)
-        raise InputError(f"no mixture could be fitted: {'; '.join(reasons)}")
+    check_any_fit(cells)
     if not searches:
         cells = [replace(cell, confirmed=cell.fit is not None and alone.status is Status.CONVERGED) for cell in cells]
     else:

@@ -36,7 +36,7 @@ from jensen.fit.selection.cells import CellState, End, explained, largest_contai
 from jensen.fit.selection.collinear import collinear_columns
 from jensen.fit.selection.holdout import folds_of, held_out
 from jensen.fit.selection.runs import CellRuns, Stopped
-from jensen.fit.selection.table import Cell, Criterion, Round, Selection, SelectionObserver, Task, rank
+from jensen.fit.selection.table import Cell, Criterion, Round, Selection, SelectionObserver, Task, check_any_fit, rank
 from jensen.fit.settings import MixtureSettings
 from jensen.fit.summary import summarise
 from jensen.numerics.streams import fresh_seed
@@ -121,9 +121,7 @@ def select_mixture(
         if status is Status.INTERRUPTED and all(state.best is None for state in grid.states):
             raise KeyboardInterrupt
         cells = grid.cells(list(n_components), shapes, status)
-    if all(cell.fit is None for cell in cells):
-        reasons = dict.fromkeys(cell.reason for cell in cells)
-        raise InputError(f"no mixture could be fitted: {'; '.join(reasons)}")
+    check_any_fit(cells)
     seconds = time.perf_counter() - grid.began
     return Selection(tuple(cells), status, grid.several, seconds, grid.searches, criterion, tuple(grid.warnings))
 
@@ -350,8 +348,7 @@ class _Grid(CellRuns):
             for label in dict.fromkeys(covariance_shape(shape, d).label for shape in shapes):
                 state = self.of.get((k, covariance_shape(label, d).name))
                 if state is None or (state.best is None and not state.reason):
-                    told = f"not reached: {status.message.split(':')[0]}"
-                    found.append(Cell(k, label, reason=told))
+                    found.append(Cell.unreached(k, label, status))
                     continue
                 cell = self._cell(state) if state.cell is None else state.cell
                 cell = replace(cell, seconds=state.seconds)
@@ -376,8 +373,7 @@ class _Grid(CellRuns):
             state.model, self.source, self.data, ended, records, None, self.settings.seed, self.feature_names,
             state.seconds,
         )  # fmt: skip
-        reason = "" if fit.is_sound else "degenerate: " + "; ".join(fit.faults[:2])
-        return Cell(k, label, fit, reason, False, state.seconds, self.source)
+        return Cell.of(k, label, fit, state.seconds, self.source)
 
     def _on_all_rows(self, state: CellState, ended: Run[Any]) -> Run[Any]:
         """A run on a sample that nobody finished, with the objective of all the rows at its end."""

@@ -144,9 +144,8 @@ class CellRuns:
 
     def _starts(self, state: CellState) -> list[_Start]:
         """Own starts of a cell: cuts of the trees, then such as are drawn; or of the kind that was asked for."""
-        init = self.settings.init
-        if not (isinstance(init, str) and init == "auto"):
-            kind: Any = init
+        if not self.settings.mixes_starts:
+            kind: Any = self.settings.init
             return [(kind, partial(self._draw, state, kind, i)) for i in range(1 if state.k == 1 else self.several)]
         found: list[_Start] = [
             ("merges", partial(from_labels, state.model, self.table, labels[state.k])) for labels in self.labels
@@ -164,8 +163,7 @@ class CellRuns:
 
     def cut_trees(self) -> list[dict[int, Any]]:
         """Cuts of the trees of merges for every number of components."""
-        init = self.settings.init
-        if not (isinstance(init, str) and init == "auto"):
+        if not self.settings.mixes_starts:
             return []
         assert self.settings.seed is not None
         counts = sorted({state.k for state in self.states if not state.reason})

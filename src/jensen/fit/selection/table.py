@@ -59,6 +59,17 @@ class Cell:
     source: ArraySource | None = field(default=None, repr=False)
     heldout: float = np.nan
 
+    @classmethod
+    def of(cls, k: int, label: str, fit: MixtureFit, seconds: float, source: ArraySource) -> Cell:
+        """A cell that has a fit, with what is wrong with it."""
+        reason = "" if fit.is_sound else "degenerate: " + "; ".join(fit.faults[:2])
+        return cls(k, label, fit, reason, seconds=seconds, source=source)
+
+    @classmethod
+    def unreached(cls, k: int, label: str, status: Status) -> Cell:
+        """A cell that the search did not come to, since it ended early."""
+        return cls(k, label, reason=f"not reached: {status.message.split(':')[0]}")
+
     @cached_property
     def entropy(self) -> float:
         """-sum_ik w_i r_ik log r_ik, noise as one of the k, without trimmed rows; NaN without a fit."""
@@ -96,6 +107,20 @@ class Cell:
         if criterion == "heldout":
             return np.inf if np.isnan(self.heldout) else -2.0 * self.heldout
         return float(getattr(self.fit, criterion))
+
+
+def check_any_fit(cells: Iterable[Cell]) -> None:
+    """Refuse a choice among nothing.
+
+    Raises
+    ------
+    InputError
+        If no cell has a fit; the message gives the reasons.
+    """
+    cells = list(cells)
+    if all(cell.fit is None for cell in cells):
+        reasons = dict.fromkeys(cell.reason for cell in cells)
+        raise InputError(f"no mixture could be fitted: {'; '.join(reasons)}")
 
 
 @dataclass(frozen=True, eq=False)
