@@ -22,6 +22,7 @@ from jensen.cli.options import (
     check_page_output,
     check_table_output,
     fitting_options,
+    tol_option,
 )
 from jensen.cli.output import print_json, tell
 
@@ -39,7 +40,7 @@ SEARCHED = tuple(range(1, 10))
     "[default: full if -k is a number, else all]",
 )
 @fitting_options
-@click.option("--tol", type=AutoOr(float, 0.0), default="auto", show_default=True, help="When to stop.")
+@tol_option
 @click.option("--max-iter", type=AutoOr(int, 1), default="auto", show_default=True, help="Iterations of a start.")
 @click.option(
     "--degenerate",

@@ -165,9 +165,18 @@ class Names(_Type):
         return names
 
 
+columns_option = click.option("--columns", type=Names(), help="Columns to use.  [default: all numeric ones]")
+weights_option = click.option("--weights", metavar="COLUMN", help="Column with the weights of the rows.")
+seed_option = click.option(
+    "--seed", type=click.IntRange(0), metavar="N", default=1, show_default=True, help="Seed of all random draws."
+)
+reg_option = click.option(
+    "--reg", type=AutoOr(float, 0.0), default="auto", show_default=True, help="Added to every variance."
+)
+tol_option = click.option("--tol", type=AutoOr(float, 0.0), default="auto", show_default=True, help="When to stop.")
 _SHARED: tuple[Callable[[Any], Any], ...] = (
-    click.option("--columns", type=Names(), help="Columns to use.  [default: all numeric ones]"),
-    click.option("--weights", metavar="COLUMN", help="Column with the weights of the rows."),
+    columns_option,
+    weights_option,
     click.option(
         "--starts",
         type=AutoOr(int, 1),
@@ -176,11 +185,9 @@ _SHARED: tuple[Callable[[Any], Any], ...] = (
         show_default=True,
         help="Starts of each mixture; auto also searches until starts and escapes agree.",
     ),
-    click.option(
-        "--seed", type=click.IntRange(0), metavar="N", default=1, show_default=True, help="Seed of all random draws."
-    ),
+    seed_option,
     click.option("--max-time", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Time limit."),
-    click.option("--reg", type=AutoOr(float, 0.0), default="auto", show_default=True, help="Added to every variance."),
+    reg_option,
 )
 
 

@@ -8,7 +8,19 @@ from typing import Any
 
 import click
 
-from jensen.cli.options import AutoOr, FileName, Names, Shapes, Source, check_distinct
+from jensen.cli.options import (
+    AutoOr,
+    FileName,
+    Names,
+    Shapes,
+    Source,
+    check_distinct,
+    columns_option,
+    reg_option,
+    seed_option,
+    tol_option,
+    weights_option,
+)
 from jensen.errors import InputError
 from jensen.report.words import printable
 
@@ -22,8 +34,8 @@ from jensen.report.words import printable
     "-c", "shapes", type=Shapes(), default="full", show_default=True,
     help="Covariances: full, tied, diag, spherical, or one of mclust's EII ... VVV.",
 )  # fmt: skip
-@click.option("--columns", type=Names(), help="Columns to use.  [default: all numeric ones]")
-@click.option("--weights", metavar="COLUMN", help="Column with the weights of the rows.")
+@columns_option
+@weights_option
 @click.option(
     "--axes", type=Names(), help="One or two columns to draw first; of more than two, the page lets you choose."
 )
@@ -35,12 +47,10 @@ from jensen.report.words import printable
     "--accelerate", type=click.Choice(["quasi-newton", "squarem", "anderson"]), default="quasi-newton",
     show_default=True, help="What plain EM is compared with.",
 )  # fmt: skip
-@click.option(
-    "--seed", type=click.IntRange(0), metavar="N", default=1, show_default=True, help="Seed of all random draws."
-)
+@seed_option
 @click.option("--max-time", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Time limit of each run.")
-@click.option("--reg", type=AutoOr(float, 0.0), default="auto", show_default=True, help="Added to every variance.")
-@click.option("--tol", type=AutoOr(float, 0.0), default="auto", show_default=True, help="When to stop.")
+@reg_option
+@tol_option
 @click.option("--max-iter", type=AutoOr(int, 1), default="auto", show_default=True, help="Iterations of a run.")
 @click.option("--export", type=FileName(), help="Write the page to this .html file, and end.")
 @click.option(
