@@ -15,6 +15,7 @@ from jensen.core.contracts import Info, Point, Request, Solver, Source
 from jensen.core.model import name_of
 from jensen.core.parameters import Parameters
 from jensen.errors import ContractError
+from jensen.solve.following import Following
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class HalfStep:
         )
 
 
-class TracedSolver:
+class TracedSolver(Following):
     """A solver that notes F at every half step of another one; it goes the same way.
 
     Parameters
@@ -69,21 +70,13 @@ class TracedSolver:
     def __init__(self, solver: Solver[Any], model: Any, source: Source) -> None:
         if not callable(getattr(model, "complete", None)):
             raise ContractError(f"{name_of(model)} has no method complete(params, statistics), which trace_bound needs")
-        self.solver, self.model, self.source = solver, model, source
+        super().__init__(solver)
+        self.model, self.source = model, source
         self._records = list[HalfStep]()
         self._params = list[Parameters]()
         # By identity of the parameters, which stay in the list: the same record is met after both halves.
         self._seen, self._logliks = set[int](), dict[int, float]()
         self._exact = getattr(solver, "exact", solver.ascends == "log-likelihood")
-
-    @property
-    def ascends(self) -> str:
-        """What the other solver promises."""
-        return self.solver.ascends
-
-    def init(self, params: Parameters) -> Any:
-        """The other's state at the start."""
-        return self.solver.init(params)
 
     def ask(self, state: Any) -> Request:
         """The other's request; where an M-step led to it, F is noted there."""
@@ -128,19 +121,6 @@ class TracedSolver:
                 f"trace_bound needs where the solver does not take exact E-steps; give jensen.Sums entropy=..."
             )
         return point.objective - float(self.model.complete(point.params, point.statistics))
-
-    def ahead(self, state: Any, source: Source, most: int) -> None:
-        """None: every half step is looked at."""
-        return None
-
-    def refuse(self, state: Any, failure: Exception) -> Any:
-        """The other's way out, if it has one."""
-        own = getattr(self.solver, "refuse", None)
-        return None if own is None else own(state, failure)
-
-    def best(self, state: Any) -> Point | None:
-        """The other's best point."""
-        return self.solver.best(state)
 
     def bound(self) -> tuple[HalfStep, ...]:
         """The records so far; log-likelihoods that no exact E-step has told cost a pass for each M-step here."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from jensen.core.contracts import Info, Point, Request, Run, Solver, Source, StoppingRule
 from jensen.core.parameters import Parameters
+from jensen.solve.following import Following
 from jensen.solve.loop import Limits, run
 
 Kind = Literal["start", "E", "M", "leap", "refused"]
@@ -110,7 +111,7 @@ class _Tape:
         return [frames for _, frames in kept]
 
 
-class Recorder:
+class Recorder(Following):
     """A solver that notes the half steps of another one, which goes the same way.
 
     Parameters
@@ -124,18 +125,10 @@ class Recorder:
     """
 
     def __init__(self, solver: Solver[Any], model: Any, limit: int) -> None:
-        self.solver, self.model, self.tape = solver, model, _Tape(limit)
+        super().__init__(solver)
+        self.model, self.tape = model, _Tape(limit)
         self.passes = 0
         self._tried: Parameters | None = None
-
-    @property
-    def ascends(self) -> str:
-        """What the other solver promises."""
-        return self.solver.ascends
-
-    def init(self, params: Parameters) -> Any:
-        """The other's state at the start."""
-        return self.solver.init(params)
 
     def ask(self, state: Any) -> Request:
         """The other's request."""
@@ -173,23 +166,14 @@ class Recorder:
         frame = Frame("refused", before.iteration, self.passes, params, before.params, None, _finite(objective))
         self.tape.add(frame)
 
-    def ahead(self, state: Any, source: Source, most: int) -> None:
-        """None: every step is looked at."""
-        return None
-
     def refuse(self, state: Any, failure: Exception) -> Any:
         """The other's way out, if it has one."""
-        own = getattr(self.solver, "refuse", None)
-        left = None if own is None else own(state, failure)
+        left = super().refuse(state, failure)
         before = self.solver.best(state)
         if left is not None and before is not None and self._tried is not None:
             self.passes += 1
             self._note_refused(before, self._tried, -np.inf)
         return left
-
-    def best(self, state: Any) -> Point | None:
-        """The other's best point."""
-        return self.solver.best(state)
 
     def extrapolations(self, state: Any) -> tuple[int, int]:
         """Extrapolations that were tried, and those that were accepted."""
