@@ -2,15 +2,13 @@
 
 import json
 import os
-import re
-import select
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
+from terminals import in_terminal
 
 from jensen.store import read_model
 
@@ -138,31 +136,9 @@ def test_reader_that_has_read_enough_is_no_error(model):
 
 @posix
 def test_terminal_shows_the_bar_and_is_left_clean(big):
-    import pty
-
-    pid, terminal = pty.fork()
-    if pid == 0:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.environ.update(TERM="xterm-256color", COLUMNS="80")
-        os.execv(sys.executable, [*PROGRAM, *long_fit(big)])
-    seen, sent, deadline = b"", False, time.monotonic() + 90
-    while time.monotonic() < deadline:
-        if select.select([terminal], [], [], 0.1)[0]:
-            try:
-                part = os.read(terminal, 65536)
-            except OSError:
-                break
-            if not part:
-                break
-            seen += part
-        if not sent and re.search(rb"iteration [1-9]", seen):
-            # The terminal turns the key into the signal, as for a person.
-            os.write(terminal, b"\x03")
-            sent = True
-    _, status = os.waitpid(pid, 0)
-    os.close(terminal)
-    assert sent and os.waitstatus_to_exitcode(status) == 130
-    drawn, _, after = seen.decode().rpartition("\x1b[2K")
+    code, seen = in_terminal([*PROGRAM[1:], *long_fit(big)], 80, interrupt=rb"iteration [1-9]")
+    assert code == 130
+    drawn, _, after = seen.rpartition("\x1b[2K")
     # The bar was drawn, is wiped at the end, the cursor is back, and what stays is the summary alone.
     assert "objective -" in drawn and "━" in drawn
     assert "\x1b[?25h" in drawn

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import sys
 
 _PARTS = re.compile(r"\x1b\[([?0-9;]*)([A-Za-z])|([\r\n])|(.)", re.S)
@@ -39,12 +40,17 @@ def lines_left(printed, width):
     return ["".join(line).rstrip() for line in lines]
 
 
-def in_terminal(arguments, width, **environment):
-    """Run a Python program in a pseudo-terminal; its exit code and all that it printed."""
+def in_terminal(arguments, width, interrupt=None, **environment):
+    """Run a Python program in a pseudo-terminal; its exit code and all that it printed.
+
+    Ctrl-C is typed once where the pattern `interrupt` has been printed.
+    """
     import pty
 
     pid, terminal = pty.fork()
     if pid == 0:
+        # A shell starts what it puts in the background with interrupts ignored, and Python then leaves them so.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.environ.update(TERM="xterm-256color", COLUMNS=str(width), LINES="24", **environment)
         os.execv(sys.executable, [sys.executable, *arguments])
     seen = b""
@@ -56,6 +62,11 @@ def in_terminal(arguments, width, **environment):
         if not part:
             break
         seen += part
+        if interrupt is not None and re.search(interrupt, seen):
+            # The terminal turns the key into the signal, as for a person.
+            os.write(terminal, b"\x03")
+            interrupt = None
+    assert interrupt is None
     _, status = os.waitpid(pid, 0)
     os.close(terminal)
     return os.waitstatus_to_exitcode(status), seen.decode()
