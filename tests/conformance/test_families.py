@@ -161,6 +161,18 @@ def test_a_burst_that_is_not_single_steps_is_named(wrong):
         check_family(family, X, params("full"))
 
 
+@pytest.mark.skipif(choose.native_kernels() is None, reason="bursts are native")
+def test_a_burst_that_leaps_unasked_is_named():
+    def leaping(self, *arguments):
+        trail = Gaussian.burst(self, *arguments)
+        trail.records[1, -3] = 0.0
+        return trail
+
+    family = type("Broken", (Gaussian,), {"burst": leaping})(2, 2, "full", np.array([0.1, 0.2]))
+    with pytest.raises(ConformanceError, match=r"Broken\.burst: has marks"):
+        check_family(family, X, params("full"))
+
+
 def test_a_missing_method_is_named():
     with pytest.raises(ConformanceError, match="has no log_density"):
         check_family(type("Empty", (), {"n_components": 2, "domains": {}})(), X, {})

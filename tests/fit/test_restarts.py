@@ -32,7 +32,7 @@ def test_every_start_is_recorded_and_the_best_sound_one_kept(kind, threads):
 
 def test_a_degenerate_run_of_higher_objective_does_not_win():
     galaxies = datasets.load("galaxies").data
-    result = fit(galaxies, 6, n_init=6, init="random", max_iter=300)
+    result = fit(galaxies, 6, n_init=6, init="random", max_iter=300, seed=1)
     degenerate = [s for s in result.starts if not s.is_sound]
     assert degenerate, "the case has lost its point: choose another seed"
     assert max(s.objective for s in degenerate) > result.objective

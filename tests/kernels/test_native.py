@@ -576,27 +576,42 @@ def test_other_functions_refuse_arrays_that_do_not_fit():
             function(*arguments)
 
 
-def burst_arguments(**changes):
+# The parts of a burst, in the order in which they are handed over.
+BURST = ("shape", "rule", "ridge", "count", "scatter", "strength", "centre", "ratio", "equal_weights", "n_components")
+BURST += ("steps", "from_start", "enough", "leap_after", "records")
+
+
+def take_burst(**changes):
     k, d, steps = 3, 2, 4
     x = np.random.default_rng(0).standard_normal((30, d))
-    records = np.zeros((steps + 1, 2 * (k + k * d + k * d * d) + 1))
+    records = np.zeros((steps + 1, 2 * (k + k * d + k * d * d) + 4))
     # Weights, means and covariances of the start; the E-step there is asked for.
     records[0, : k + k * d + k * d * d] = np.r_[np.ones(k), np.arange(k * d), np.tile(np.eye(d).ravel(), k)]
     step = dict(shape=0, rule=13, ridge=np.ones(d), count=1.0, scatter=np.eye(d), strength=0.5, centre=np.zeros(d))
     given = dict(isa=ISAS[-1], x=x, weight=None, **step, ratio=np.inf, equal_weights=False, n_components=k, steps=steps)
-    return {**given, "from_start": True, "enough": 0.0, "records": records, **changes}
+    given = {**given, "from_start": True, "enough": 0.0, "leap_after": -1, "records": records, **changes}
+    parts = tuple(given[name] for name in BURST)
+    return native.bursts(given["isa"], given["x"], given["weight"], [parts, parts][: given.get("n", 1)])
 
 
 def test_bursts_refuse_arrays_that_do_not_fit():
-    assert native.burst(**burst_arguments()) == (4, -1)
-    shorter = {name: value[:-1] for name, value in burst_arguments().items() if isinstance(value, np.ndarray)}
-    del shorter["x"]  # fewer rows are no mistake
-    bad = [*shorter.items(), ("steps", 5), ("steps", -1), ("shape", 4), ("shape", -1), ("weight", np.ones(29))]
-    bad += [("n_components", 4), ("n_components", 0), ("x", np.zeros((30, 2), dtype=np.float32)), ("isa", "mmx")]
-    bad += [("x", np.zeros((30, 1))), ("rule", 14), ("rule", -1), ("rule", 6), ("shape", 2), ("centre", None)]
+    assert take_burst() == [(4, -1, 0, 0)] and len(take_burst(n=2)) == 2 and take_burst(n=0) == []
+    d, k = 2, 3
+    bad = [
+        ("ridge", np.ones(d - 1)),
+        ("scatter", np.eye(d)[:-1]),
+        ("centre", np.zeros(d - 1)),
+        ("records", np.zeros(99)),
+    ]
+    bad += [("steps", 5), ("steps", -1), ("shape", 4), ("shape", -1), ("weight", np.ones(29)), ("rule", 14)]
+    bad += [("n_components", k + 1), ("n_components", 0), ("x", np.zeros((30, 2), dtype=np.float32)), ("isa", "mmx")]
+    bad += [("x", np.zeros((30, 1))), ("rule", -1), ("rule", 6), ("shape", 2), ("centre", None), ("steps", None)]
+    bad += [("records", np.zeros((5, 50), dtype=np.float32)), ("ridge", np.ones(d, dtype=np.float32)), ("count", "1")]
     for name, value in bad:
-        with pytest.raises((TypeError, ValueError)):
-            native.burst(**burst_arguments(**{name: value}))
+        with pytest.raises((TypeError, ValueError, RuntimeError)):
+            take_burst(**{name: value})
+    with pytest.raises((TypeError, ValueError)):
+        native.bursts(ISAS[-1], np.zeros((3, 2)), None, [(0, 13)])
 
 
 # --------------------------------------------------------------------------------------------- threads

@@ -437,7 +437,7 @@ def test_a_collapse_ends_a_burst_and_is_named(name):
     trail = choose.gaussian_burst(x, None, step, 60, start, None)
     assert 0 <= trail.done < 60 and trail.failed in (0, 1, 2)
     assert "not positive definite" in trail.failure
-    assert np.isfinite(trail.records[: trail.done + 1]).all()
+    assert np.isfinite(np.delete(trail.records[: trail.done + 1], -2, axis=1)).all()
 
 
 @pytest.mark.parametrize("name", WITH_RATIO)
@@ -448,5 +448,6 @@ def test_a_ratio_or_a_prior_saves_from_collapse(name):
     for step in (MStep(layout, name, np.zeros(2), ratio=50.0), prior):
         sound = laid_out(layout, np.stack([np.eye(2)] * 2))
         trail = choose.gaussian_burst(x, None, step, 40, (np.array([0.9, 0.1]), x[[0, -1]], sound), None)
-        assert trail.done == 40 and np.isfinite(trail.records).all()
+        # The ratio of gains to come is told of accelerated runs alone.
+        assert trail.done == 40 and np.isfinite(np.delete(trail.records, -2, axis=1)).all()
         assert np.diff(trail.objective).min() >= -1e-11 * np.abs(trail.objective).max()

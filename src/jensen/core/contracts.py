@@ -142,6 +142,16 @@ class FamilyTrail(Protocol):
         ...
 
     @property
+    def marks(self) -> Array:
+        """Of the same points, (points, 3): 1 for a plain step and 0 for a leap; `Info.ratio`, or no number; passes."""
+        ...
+
+    @property
+    def extrapolations(self) -> tuple[int, int]:
+        """Leaps that were tried, and those that were accepted."""
+        ...
+
+    @property
     def done(self) -> int:
         """Steps that were taken; -1 if the start has no density."""
         ...
@@ -204,11 +214,14 @@ class Family(Protocol):
         steps: int,
         equal_weights: bool = False,
         enough: float = 0.0,
+        leap_after: int | None = None,
     ) -> Any:
         """Many steps of a mixture's EM on one small block at once, a `FamilyTrail`, or None.
 
         Statistics of None ask for the E-step at `params` first. Weights become n_k / n, or 1/K where they are equal.
-        Steps may end where less than `enough` nats were to gain twice running; 0 takes them all.
+        Steps may end where less than `enough` nats were to gain twice running; 0 takes them all. After `leap_after`
+        plain steps extrapolations may follow plain steps, where they lower nothing. No point but the last may be lower
+        than the one before by more than rounding, or not finite.
         """
         ...
 
@@ -293,7 +306,17 @@ class Trail(Protocol):
 
     @property
     def objectives(self) -> Sequence[float]:
-        """The objective of each point."""
+        """The objective of each point; none but the last may be a fall, or not finite."""
+        ...
+
+    @property
+    def marks(self) -> Array:
+        """Of each point, (points, 3): 1 for a plain step and 0 for a leap; `Info.ratio`, or no number; passes."""
+        ...
+
+    @property
+    def extrapolations(self) -> tuple[int, int]:
+        """Leaps that were tried, and those that were accepted."""
         ...
 
     @property
@@ -307,8 +330,9 @@ class Trail(Protocol):
 
 
 # Many steps of EM from (parameters, statistics) on the one block of the data; None where it cannot be done. The points
-# are those after each M-step; without statistics, the parameters themselves are the first of them.
-Burst = Callable[[Parameters, Any, Block, int, float], Trail | None]
+# are those after each M-step; without statistics, the parameters themselves are the first of them. The numbers are the
+# most steps, the nats to come at which they end, and the plain steps before extrapolations, or None for none.
+Burst = Callable[[Parameters, Any, Block, int, float, int | None], Trail | None]
 
 
 class Stretch(Protocol):
@@ -316,7 +340,20 @@ class Stretch(Protocol):
 
     @property
     def objectives(self) -> Sequence[float]:
-        """The objective of each point, all of them plain steps."""
+        """The objective of each point."""
+        ...
+
+    @property
+    def quiet(self) -> int | None:
+        """How many points, from the first, are sound and stop no rule, so that only observers see them.
+
+        None where nobody knows it: then the rule is asked.
+        """
+        ...
+
+    @property
+    def leaps(self) -> bool:
+        """Whether some of the points are extrapolated."""
         ...
 
     @property
@@ -336,6 +373,10 @@ class Stretch(Protocol):
 
     def at(self, index: int) -> tuple[Any, Info]:
         """The state and the info of a point, from 0."""
+        ...
+
+    def passes(self, first: int, last: int) -> float:
+        """The passes that the points from one to another took."""
         ...
 
 

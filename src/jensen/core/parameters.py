@@ -51,6 +51,18 @@ class Parameters:
         self._domains = MappingProxyType(dict(domains))
         self._derived: dict[str, object] = {}
 
+    def holding(self, values: dict[str, Array]) -> Parameters:
+        """A record of the same domains that holds arrays of theirs as they are, for values that nobody else holds.
+
+        Parameters
+        ----------
+        values : dict of str to ndarray
+            Under all the names, of the right shapes, float64, in C order, read-only; nothing is checked or copied.
+        """
+        held = Parameters.__new__(Parameters)
+        held._values, held._domains, held._derived = MappingProxyType(values), self._domains, {}
+        return held
+
     @property
     def values(self) -> Mapping[str, Array]:
         """The arrays by name, read-only."""

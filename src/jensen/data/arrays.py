@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -105,6 +106,14 @@ class ArraySource:
 
     def block(self, number: int) -> Block:
         """Block `number`, from 0. Arrays that are in aligned C order already are not copied."""
+        return self._only if self.n_rows <= self.block_rows else self._cut(number)
+
+    @cached_property
+    def _only(self) -> Block:
+        """The one block of small data, which is asked for often."""
+        return self._cut(0)
+
+    def _cut(self, number: int) -> Block:
         start = number * self.block_rows
         rows = slice(start, min(start + self.block_rows, self.n_rows))
         taken = {"x": np.require(self.x[rows], dtype=self.dtype, requirements=("C", "A"))}

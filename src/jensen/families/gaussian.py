@@ -45,12 +45,14 @@ from jensen.families.shapes.ratio import within_ratio
 from jensen.families.shapes.table import CovarianceShape, covariance_shape
 from jensen.families.whitening import as_full, clear_of, factors, floor_ratios, in_layout, whiten
 from jensen.kernels.choose import (
+    GaussianBurst,
     GaussianTrail,
-    gaussian_burst,
     gaussian_moments,
     gaussian_rows,
     native_maximize,
+    ready_burst,
     remembers,
+    take_bursts,
 )
 from jensen.kernels.mstep import MStep
 from jensen.kernels.portable import Layout, gaussian_log_joint, weighted_moments
@@ -204,6 +206,12 @@ class Gaussian:
             scatter = scatter.sum(axis=0)
         elif self.layout == "spherical":
             scatter = scatter * self.n_features
+        if self.shape != self.layout:
+            at = np.zeros((self.n_components, self.n_features))
+            moments = (weights, at, np.ascontiguousarray(scatter))
+            found = native_maximize(MStep(self.layout, self.kind.name, at[0]), (at, previous), moments)
+            if found is not None:
+                return found[1]
         return covariances_about(self.kind, weights, scatter, np.zeros(self.n_features), previous)
 
     def maximize(self, params: Parameters, statistics: GaussianStatistics) -> Mapping[str, Array]:
@@ -321,8 +329,23 @@ class Gaussian:
         steps: int,
         equal_weights: bool = False,
         enough: float = 0.0,
+        leap_after: int | None = None,
     ) -> GaussianTrail | None:
         """Many steps of a mixture's EM on one small block at once; None where there is nothing to gain by it."""
+        ready = self.ready_burst(params, statistics, block, steps, equal_weights, enough, leap_after)
+        return None if ready is None else take_bursts([ready])[0]
+
+    def ready_burst(
+        self,
+        params: Parameters,
+        statistics: GaussianStatistics | None,
+        block: Block,
+        steps: int,
+        equal_weights: bool = False,
+        enough: float = 0.0,
+        leap_after: int | None = None,
+    ) -> GaussianBurst | None:
+        """The same, not taken yet: for `jensen.kernels.choose.take_bursts`, which takes many in a row."""
         moments = None
         if statistics is not None:
             if statistics.shift is not params["means"]:
@@ -330,13 +353,13 @@ class Gaussian:
             moments = (statistics.counts, statistics.first, statistics.scatter)
         start = (params["weights"], params["means"], params["covariances"])
         step = replace(self.m_step, equal_weights=True) if equal_weights else self.m_step
-        return gaussian_burst(block.x, block.weight, step, steps, start, moments, enough)
+        return ready_burst(block.x, block.weight, step, steps, start, moments, enough, leap_after)
 
     def on_trail(self, params: Parameters, trail: GaussianTrail, step: int) -> tuple[Parameters, GaussianStatistics]:
         """Parameters of the same domains, and their statistics, after a step of a trail; 0 is its start."""
         weights, means, covariances, *moments = trail.point(step)
-        reached = params.replace(weights=weights, means=means, covariances=covariances)
-        return reached, GaussianStatistics(moments[0], moments[1], moments[2], reached["means"], self.layout)
+        reached = params.holding({"weights": weights, "means": means, "covariances": covariances})
+        return reached, GaussianStatistics(moments[0], moments[1], moments[2], means, self.layout)
 
     # ----------------------------------------------------------------------------------------- sampling, faults
 

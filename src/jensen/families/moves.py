@@ -9,6 +9,7 @@ from jensen.core.block import AnyArray, Array
 from jensen.core.parameters import Parameters
 from jensen.families.gaussian import Gaussian
 from jensen.families.whitening import whiten
+from jensen.kernels.choose import native_smallest_ratios
 from jensen.kernels.portable import Layout
 
 
@@ -125,19 +126,19 @@ def narrow_components(
     if layout == "tied" or len(params["weights"]) < 2 or not columns.any():
         return []
     covariances = params["covariances"]
-    average = np.tensordot(params["weights"], covariances, axes=1)
-    if layout == "full":
-        inside = np.ix_(columns, columns)
-        lower = np.linalg.cholesky(average[inside])
+    average = (params["weights"] @ covariances.reshape(len(covariances), -1)).reshape(covariances.shape[1:])
+    ratios = native_smallest_ratios(covariances, average) if layout == "full" and columns.all() else None
+    if ratios is None and layout == "full":
+        lower = np.linalg.cholesky(average[np.ix_(columns, columns)])
         if columns.all():
             # No eigenvalue is below 1 / tr(Sigma_k^-1 average): mostly, this says enough at no cost.
             white = whiten(layout, params)[0] @ lower
             if threshold * np.einsum("kij,kij->k", white, white).max() < 1.0:
                 return []
         half = np.linalg.solve(lower, covariances[:, columns][:, :, columns])
-        ratios = np.linalg.eigvalsh(np.linalg.solve(lower, np.swapaxes(half, 1, 2)))[:, 0]
+        ratios = np.asarray(np.linalg.eigvalsh(np.linalg.solve(lower, np.swapaxes(half, 1, 2)))[:, 0])
     elif layout == "diag":
         ratios = (covariances / average)[:, columns].min(axis=1)
-    else:
+    elif ratios is None:
         ratios = covariances / average
     return [(int(k), float(ratios[k])) for k in np.flatnonzero(ratios < threshold)]

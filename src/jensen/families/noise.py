@@ -226,6 +226,7 @@ class Noisy:
         steps: int,
         equal_weights: bool = False,
         enough: float = 0.0,
+        leap_after: int | None = None,
     ) -> None:
         """No bursts: they know Gaussians alone."""
         return None

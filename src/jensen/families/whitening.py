@@ -9,7 +9,7 @@ import numpy as np
 from jensen.core.block import AnyArray, Array
 from jensen.core.parameters import Parameters
 from jensen.errors import NumericalFailure
-from jensen.kernels.choose import native_factors
+from jensen.kernels.choose import native_factors, native_smallest_ratios
 from jensen.kernels.portable import Layout
 from jensen.numerics.cholesky import log_diagonals, lower_factors, triangular_inverses
 
@@ -49,6 +49,10 @@ def floor_ratios(layout: Layout, covariances: Array, floor: Array, columns: AnyA
         return np.asarray(covariances / floor[columns].mean())
     if layout == "diag":
         return np.asarray((covariances[:, columns] / floor[columns]).min(axis=1))
+    if layout == "full" and columns.all():
+        found = native_smallest_ratios(covariances, np.diag(floor))
+        if found is not None:
+            return found
     unit = 1.0 / np.sqrt(floor[columns])
     inside = covariances.reshape(-1, *covariances.shape[-2:])[:, columns][:, :, columns]
     return np.asarray(np.linalg.eigvalsh(inside * unit[:, None] * unit)[:, 0])

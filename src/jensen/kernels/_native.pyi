@@ -1,5 +1,7 @@
 """The native kernels, compiled from `native/`."""
 
+from typing import Any
+
 from jensen.core.block import AnyArray, Array
 
 def available() -> list[str]: ...
@@ -16,25 +18,9 @@ def moments(
     scatter: Array,
     last: AnyArray | None,
 ) -> float: ...
-def burst(
-    isa: str,
-    x: AnyArray,
-    weight: Array | None,
-    shape: int,
-    rule: int,
-    ridge: Array,
-    count: float,
-    scatter: Array | None,
-    strength: float,
-    centre: Array | None,
-    ratio: float,
-    equal_weights: bool,
-    n_components: int,
-    steps: int,
-    from_start: bool,
-    enough: float,
-    records: Array,
-) -> tuple[int, int]: ...
+def bursts(
+    isa: str, x: AnyArray, weight: Array | None, given: list[tuple[Any, ...]]
+) -> list[tuple[int, int, int, int]]: ...
 def maximize(
     shape: int,
     rule: int,
@@ -57,6 +43,7 @@ def maximize(
 def factors(
     shape: int, covariances: Array, ridge: Array, whitening: Array, constants: Array, penalty: Array
 ) -> int: ...
+def smallest_ratios(matrices: Array, unit: Array, out: Array) -> bool: ...
 def seed_rows(z: Array, weight: Array, candidates: int, uniforms: Array, seeds: AnyArray) -> None: ...
 def lloyd(isa: str, z: Array, weight: Array, max_iter: int, rest: float, centres: Array, labels: AnyArray) -> None: ...
 def hierarchy(

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -175,6 +177,18 @@ def native_maximize(
     return means, covariances
 
 
+def native_smallest_ratios(matrices: Array, unit: Array) -> Array | None:
+    """Smallest eigenvalues (K,) of matrices (K, d, d) in units of a positive definite one (d, d).
+
+    None where LAPACK does it better, or there are none.
+    """
+    module, found = choice().module, np.empty(len(matrices))
+    if module is None or len(unit) > FEW_FEATURES:
+        return None
+    known = module.smallest_ratios(np.ascontiguousarray(matrices), np.ascontiguousarray(unit), found)
+    return found if known else None
+
+
 def _is_small(step: MStep, n_components: int, d: int) -> bool:
     """Whether the native M-step is the faster one."""
     return d <= FEW_FEATURES and (step.rule not in _NEWTON or n_components <= _FEW_COMPONENTS)
@@ -194,20 +208,24 @@ class GaussianTrail:
     Attributes
     ----------
     records : ndarray of shape (steps + 1, numbers)
-        A row for each point: weights, means, covariances, counts, first moments, scatter, objective, one after another.
+        A row for each point: weights, means, covariances, counts, first moments and scatter, one after another; then
+        the objective, whether a plain step led there, the ratio of gains to come, and the passes that it took.
     shapes : tuple of tuple of int
-        Shapes of these arrays, in the same order but for the objective.
+        Shapes of these arrays, in the same order.
     done : int
-        Steps that were taken; -1 if the start has no density.
+        Points after the start; -1 if the start has no density.
     failed : int
         The component whose covariance was not positive definite after `done` steps, K if it was what all have in
         common, or -1.
+    extrapolations : tuple of int
+        Leaps that were tried, and those that were accepted.
     """
 
     records: Array
     shapes: tuple[tuple[int, ...], ...]
     done: int
     failed: int
+    extrapolations: tuple[int, int]
 
     @property
     def failure(self) -> str:
@@ -216,12 +234,18 @@ class GaussianTrail:
 
     @property
     def objective(self) -> Array:
-        """Penalised log-likelihoods; that of the start is set if its E-step was asked for."""
-        return self.records[:, -1]
+        """Penalised log-likelihoods; that of the start is no number unless its E-step was asked for."""
+        return self.records[:, -_MARKS]
+
+    @property
+    def marks(self) -> Array:
+        """Of each point, 1 for a plain step and 0 for a leap; the ratio of gains, or no number; the passes."""
+        return self.records[:, 1 - _MARKS :]
 
     def point(self, step: int) -> list[Array]:
-        """Weights, means, covariances, counts, first moments and scatter of one point."""
-        row, found, at = self.records[step], list[Array](), 0
+        """Weights, means, covariances, counts, first moments and scatter of one point, read-only and its own."""
+        row, found, at = self.records[step].copy(), list[Array](), 0
+        row.flags.writeable = False
         for shape in self.shapes:
             end = at + math.prod(shape)
             found.append(row[at:end].reshape(shape))
@@ -235,11 +259,40 @@ FEW_FEATURES = 16
 _NEWTON, _FEW_COMPONENTS = ("VEI", "VEE", "VEV"), 64
 # What the native module returns where an M-step cannot begin at the old covariances.
 _NO_START = -2
+# The last numbers of a record.
+_MARKS = 4
 _BURST_NUMBERS = 1 << 17
 _BURST_WORK = 1 << 22
 
 
-def gaussian_burst(
+@dataclass(frozen=True, eq=False)
+class GaussianBurst:
+    """Many EM steps on a block so small that the calls cost more than the work, ready to be taken.
+
+    Attributes
+    ----------
+    x, weight
+        All the rows (n, d), float64, and their weights (n,) or None.
+    arguments : tuple
+        The same burst for the native module.
+    records : ndarray of shape (steps + 1, numbers)
+        Room for its points; see `GaussianTrail`.
+    shapes : tuple of tuple of int
+        See `GaussianTrail`.
+    """
+
+    x: AnyArray
+    weight: Array | None
+    arguments: tuple[Any, ...]
+    records: Array
+    shapes: tuple[tuple[int, ...], ...]
+
+    def trail(self, done: int, failed: int, tried: int, accepted: int) -> GaussianTrail | None:
+        """Its points, by what the native module says of them; None where no M-step may begin at its start."""
+        return None if done == _NO_START else GaussianTrail(self.records, self.shapes, done, failed, (tried, accepted))
+
+
+def ready_burst(
     x: AnyArray,
     weight: Array | None,
     step: MStep,
@@ -247,8 +300,12 @@ def gaussian_burst(
     start: tuple[Array, Array, Array],
     moments: tuple[Array, Array, Array] | None,
     enough: float = 0.0,
-) -> GaussianTrail | None:
+    leap_after: int | None = None,
+) -> GaussianBurst | None:
     """Many EM steps in one call, for a block so small that the calls cost more than the work.
+
+    Leaps are quasi-Newton steps (Zhou, Alexander & Lange 2011) from the last three secants, in the metric of the
+    complete-data information; each follows a plain step, and is a point only if it is no lower than that one.
 
     Parameters
     ----------
@@ -259,40 +316,56 @@ def gaussian_burst(
     step : MStep
         What M-steps maximise within.
     steps : int
-        M-steps, each with the E-step after it.
+        M-steps, each with the E-step after it, and leaps.
     start : tuple of ndarray
         Weights, means and covariances.
     moments : tuple of ndarray or None
         Counts, first moments and scatter at the start; None to take the E-step there first.
     enough : float, default=0
         Nats: steps end where less was to gain twice running, by Aitken's extrapolation; 0 takes them all.
+    leap_after : int, optional
+        Plain steps before the first leap, which comes only where plain steps are slow; by default none leap.
 
     Returns
     -------
-    GaussianTrail or None
-        None where there is no native kernel, the problem is too large to gain by it, or no M-step of the rule may begin
-        at the start's covariances.
+    GaussianBurst or None
+        For `take_bursts`. None where there is no native kernel, or the problem is too large to gain by it.
     """
-    chosen = choice()
     n_components, d = start[1].shape
     head = sum(array.size for array in start)
     work = len(x) * n_components * (d + 1) * (d + 2)
-    if chosen.module is None or not _is_small(step, n_components, d) or x.dtype != np.float64 or work > _BURST_WORK:
+    if choice().module is None or not _is_small(step, n_components, d) or x.dtype != np.float64 or work > _BURST_WORK:
         return None
-    length = 2 * head + 1
+    length = 2 * head + _MARKS
     steps = min(steps, _BURST_NUMBERS // length)
     if steps < 1:
         return None
     records = np.empty((steps + 1, length))
     given = np.concatenate([array.ravel() for array in (*start, *(moments or ()))])
     records[0, : given.size] = given
-    done, failed = chosen.module.burst(
-        chosen.isa, x, weight, *step.arguments, n_components, steps, moments is None, enough, records
-    )
-    if done == _NO_START:
-        return None
+    leap_after = -1 if leap_after is None else leap_after
+    arguments = (*step.arguments, n_components, steps, moments is None, enough, leap_after, records)
     shapes = (*(array.shape for array in start), (n_components,), start[1].shape, start[2].shape)
-    return GaussianTrail(records, shapes, done, failed)
+    return GaussianBurst(x, weight, arguments, records, shapes)
+
+
+def gaussian_burst(*arguments: Any, **options: Any) -> GaussianTrail | None:
+    """A burst, ready and taken; see `ready_burst`. None where it cannot be, or may not begin at its start."""
+    burst = ready_burst(*arguments, **options)
+    return None if burst is None else take_bursts([burst])[0]
+
+
+def take_bursts(bursts: Sequence[GaussianBurst]) -> list[GaussianTrail | None]:
+    """The points of bursts on the same rows, taken one after another without Python between them.
+
+    None where no M-step of the rule may begin at the start's covariances.
+    """
+    if not bursts:
+        return []
+    chosen, first = choice(), bursts[0]
+    assert chosen.module is not None
+    ended = chosen.module.bursts(chosen.isa, first.x, first.weight, [burst.arguments for burst in bursts])
+    return [burst.trail(*one) for burst, one in zip(bursts, ended, strict=True)]
 
 
 def native_kernels() -> ModuleType | None:

@@ -62,7 +62,16 @@ class _MixtureTrail:
 
     @cached_property
     def objectives(self) -> list[float]:
-        return list(self.trail.objective[self.first : self.trail.done + 1].tolist())
+        values: list[float] = self.trail.objective[self.first : self.trail.done + 1].tolist()
+        return values
+
+    @property
+    def extrapolations(self) -> tuple[int, int]:
+        return self.trail.extrapolations
+
+    @property
+    def marks(self) -> Array:
+        return self.trail.marks[self.first : self.trail.done + 1]
 
     @property
     def failure(self) -> str:
@@ -225,15 +234,25 @@ class Mixture:
         return {"weights": weights, **found}
 
     def burst(
-        self, params: Parameters, statistics: MixtureStatistics | None, block: Block, steps: int, enough: float = 0.0
+        self,
+        params: Parameters,
+        statistics: MixtureStatistics | None,
+        block: Block,
+        steps: int,
+        enough: float = 0.0,
+        leap_after: int | None = None,
     ) -> Trail | None:
         """Many EM steps at once on the one block of the data, where the family can; else None.
 
         Statistics of None ask for the E-step at `params` first, whose point is then the first of the trail.
         """
         components, first = (None, 0) if statistics is None else (statistics.components, 1)
-        trail = self.family.burst(params, components, block, steps, self.equal_weights, enough)
-        return None if trail is None else _MixtureTrail(self, params, trail, block.total_weight, first)
+        trail = self.family.burst(params, components, block, steps, self.equal_weights, enough, leap_after)
+        return None if trail is None else self.along(params, trail, block, first)
+
+    def along(self, params: Parameters, trail: FamilyTrail, block: Block, first: int = 0) -> Trail:
+        """A family's trail from some parameters as the mixture's, whose first point is its number `first`."""
+        return _MixtureTrail(self, params, trail, block.total_weight, first)
 
     def objective(self, params: Parameters, statistics: MixtureStatistics) -> float:
         """The log-likelihood with the family's penalty, and the log-density of its prior where it has one."""

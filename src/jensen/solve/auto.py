@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jensen.core.contracts import Info, Point, Request, Source
+from jensen.core.contracts import Info, Point, Request, Source, Trail
 from jensen.core.parameters import Parameters
 from jensen.errors import NumericalFailure
 from jensen.solve.accelerated import Accelerated, Climb
@@ -18,34 +18,13 @@ from jensen.solve.em import EM, EMState, EMStretch
 _PLAIN = 20
 # Passes that acceleration is expected to need where EM would still take n iterations: some, and a share of n.
 _SOME, _SHARE = 15.0, 1.0 / 5.0
-# Microseconds of an EM step within a burst, for each number in the rows' work and besides; and what a pass of
-# accelerated EM takes more. They are rough on purpose: a measured time would make results depend on the machine.
-_STEP, _STEP_PER_NUMBER, _LOOKED_AT = 5.0, 6e-4, 180.0
-
-
-class Watched:
-    """The steps of a burst, whose last one is looked at; see `jensen.core.contracts.Stretch`."""
-
-    def __init__(self, solver: Auto, steps: EMStretch, n_rows: int) -> None:
-        self.solver, self.steps, self.n_rows = solver, steps, n_rows
-        self.objectives, self.before = steps.objectives, steps.before
-        self.iteration, self.failure = steps.iteration, steps.failure
-
-    def at(self, index: int) -> tuple[EMState | Climb, Info]:
-        """The state and the info of a point."""
-        state, info = self.steps.at(index)
-        if index < len(self.objectives) - 1 or self.failure:
-            return state, info
-        work = self.n_rows * state.start.n_free
-        return self.solver.weighed(state, _STEP + _STEP_PER_NUMBER * work, _LOOKED_AT), info
 
 
 @dataclass(frozen=True)
 class Auto:
     """EM at first; then accelerated EM, if what EM has still to gain takes it many iterations.
 
-    Where the data are so small that EM goes in bursts, an iteration of it may cost a hundredth of an accelerated one:
-    then the times are compared, by a rule that knows sizes and no clock, so that results are the same everywhere.
+    Where the data are so small that EM goes in bursts, these have extrapolations of their own.
 
     Attributes
     ----------
@@ -79,18 +58,23 @@ class Auto:
         if isinstance(state, Climb):
             return self.climb.tell(state, params, statistics)
         reached, info = self.plain.tell(state, params, statistics)
-        return self.weighed(reached, 1.0, 0.0), info
+        return self._weighed(reached), info
 
     def refuse(self, state: EMState | Climb, failure: Exception) -> Climb | None:
         """The state that takes the plain step, if an extrapolated point could not be evaluated; else None."""
         return self.climb.refuse(state, failure) if isinstance(state, Climb) else None
 
-    def ahead(self, state: EMState | Climb, source: Source, most: int) -> Watched | None:
+    def ahead(self, state: EMState | Climb, source: Source, most: int) -> EMStretch | None:
         """Bursts of EM, as long as it is EM's turn."""
-        if isinstance(state, Climb):
-            return None
-        steps = self.plain.ahead(state, source, most)
-        return None if steps is None else Watched(self, steps, source.n_rows)
+        return None if isinstance(state, Climb) else self.plain.ahead(state, source, most)
+
+    def along(self, state: EMState, trail: Trail) -> EMStretch:
+        """The points of a burst from a state of EM's."""
+        return self.plain.along(state, trail)
+
+    def journey(self, state: EMState, source: Source, most: int) -> tuple[int, float, int | None] | None:
+        """How far a burst goes from a state of EM's."""
+        return self.plain.journey(state, source, most)
 
     def best(self, state: EMState | Climb) -> Point | None:
         """The last point whose objective is known."""
@@ -98,17 +82,14 @@ class Auto:
 
     def extrapolations(self, state: EMState | Climb) -> tuple[int, int]:
         """Extrapolations that were tried, and those that were accepted."""
-        return self.climb.extrapolations(state) if isinstance(state, Climb) else (0, 0)
+        return state.tried, state.accepted
 
-    def weighed(self, state: EMState, step: float, more: float) -> EMState | Climb:
-        """The state, or one of the other solver if that is expected to be done sooner.
-
-        `step` is what an EM iteration costs, and `more` what an accelerated pass costs besides.
-        """
+    def _weighed(self, state: EMState) -> EMState | Climb:
+        """The state, or one of the other solver if that is expected to be done sooner."""
         if state.point is None or state.point.iteration < _PLAIN:
             return state
         left = iterations_left(state.gain, state.gain_before, self.tolerance)
-        if left * step <= (_SOME + _SHARE * left) * (step + more):
+        if left <= _SOME + _SHARE * left:
             return state
         try:
             return self.climb.at(state.point, state.start)

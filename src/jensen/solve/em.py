@@ -14,8 +14,12 @@ from jensen.core.contracts import Burst, Info, Model, Point, Request, Source, St
 from jensen.core.parameters import Parameters
 
 _MIN_BURST, _MAX_BURST = 12, 256
-# Rows times free parameters below which so many steps take no time that matters.
-_CHEAP_BURST = 30_000
+# Rows times numbers of the parameters times steps that take some tenths of a second, for which limits may wait.
+_CHEAP_BURST = 1 << 27
+# Points at the end of such a burst that the rule sees: knowing the gain before, it judges two plain steps for itself.
+_LOOKED_AT = 4
+# Plain steps before leaps: the first ones go far, and acceleration there goes astray. Later bursts need a few.
+_PLAIN, _PLAIN_AGAIN = 20, 3
 # Halvings of a guarded step before the M-step is given up.
 _MAX_HALVINGS = 40
 
@@ -66,6 +70,8 @@ class EMState(NamedTuple):
         The last two gains, of whole turns of the stages; infinite where there is none.
     turn : Point or None
         Where the present turn of several stages began.
+    tried, accepted : int
+        Extrapolations so far.
     """
 
     start: Parameters
@@ -73,14 +79,23 @@ class EMState(NamedTuple):
     gain: float = math.inf
     gain_before: float = math.inf
     turn: Point | None = None
+    tried: int = 0
+    accepted: int = 0
 
 
 class EMStretch:
     """The points of a burst; see `jensen.core.contracts.Stretch`."""
 
-    def __init__(self, state: EMState, trail: Trail) -> None:
+    def __init__(self, state: EMState, trail: Trail, judged: bool) -> None:
         self.state, self.trail = state, trail
         self.objectives, self.failure = trail.objectives, trail.failure
+        tried, accepted = trail.extrapolations
+        self.leaps, self.extrapolations, self.marks = tried > 0, (tried, accepted), trail.marks
+        # A burst that ends where there is enough has judged the points before as the rule does.
+        self.quiet = max(len(self.objectives) - _LOOKED_AT, 0) if judged else None
+        if self.leaps and judged and self.marks[-1, 0]:
+            # After leaps no gain before is asked for, since secants tell the ratio: two plain points will do.
+            self.quiet = len(self.objectives) - (2 if self.marks[-2, 0] else 3)
         point = state.point
         # At the very start there is nothing to gain on; as with single steps, its gain is infinite.
         self.before, self.iteration = (-math.inf, 0) if point is None else (point.objective, point.iteration + 1)
@@ -89,8 +104,25 @@ class EMStretch:
         """The state and the info of a point."""
         iteration, objective, gain = self.iteration + index, self.objectives[index], self._gain(index)
         last = self.state.gain if index == 0 else self._gain(index - 1)
-        reached = EMState(self.state.start, _OnTrail(self.trail, index, iteration), gain, last)
-        return reached, Info(iteration, objective, gain)
+        before, point = self.state, _OnTrail(self.trail, index, iteration)
+        if not self.leaps:
+            reached = EMState(before.start, point, gain, last, None, before.tried, before.accepted)
+            return reached, Info(iteration, objective, gain)
+        plain, ratio, _ = self.marks[index].tolist()
+        tried, accepted = self.extrapolations
+        if index < len(self.objectives) - 1:
+            tried, accepted = self._until(index)
+        info = Info(iteration, objective, gain, plain > 0, None if math.isnan(ratio) else ratio)
+        return EMState(before.start, point, gain, last, None, before.tried + tried, before.accepted + accepted), info
+
+    def _until(self, index: int) -> tuple[int, int]:
+        """Extrapolations until a point: what is no plain step, and what cost a pass more than its own."""
+        accepted = index + 1 - int(self.marks[: index + 1, 0].sum())
+        return int(self.passes(0, index)) - index - 1 + accepted, accepted
+
+    def passes(self, first: int, last: int) -> float:
+        """The passes that the points from one to another took."""
+        return float(self.marks[first : last + 1, 2].sum()) if self.leaps else last - first + 1
 
     def _gain(self, index: int) -> float:
         return self.objectives[index] - (self.before if index == 0 else self.objectives[index - 1])
@@ -112,6 +144,8 @@ class EM:
         What the steps never lower; empty for a map that is no EM.
     enough : float, default=0
         Nats still to come at which bursts end, where the rule judges by these; 0 where it does not.
+    leaps : bool, default=False
+        Whether extrapolations may follow plain steps in bursts.
     """
 
     model: Model
@@ -119,6 +153,7 @@ class EM:
     measured: bool = False
     promise: str = "log-likelihood"
     enough: float = 0.0
+    leaps: bool = False
 
     @property
     def ascends(self) -> str:
@@ -168,20 +203,36 @@ class EM:
         return largest_step(before.params.to_free(), reached.params.to_free())
 
     def ahead(self, state: EMState, source: Source, most: int) -> EMStretch | None:
-        """Bursts of 12 to 256 steps; a run that stops within one has wasted no more than it has used."""
-        if self.burst is None or self.measured or source.n_blocks > 1:
+        """A burst of steps, where the data are one block and the model takes them."""
+        journey = self.journey(state, source, most)
+        if journey is None or self.burst is None:
             return None
         point = state.point
         params, statistics = (state.start, None) if point is None else (point.params, point.statistics)
-        steps = _MIN_BURST if point is None else min(_MAX_BURST, max(_MIN_BURST, point.iteration))
-        if self.enough > 0.0 and source.n_rows * state.start.n_free <= _CHEAP_BURST:
-            # A burst that ends by itself wastes nothing.
-            steps = _MAX_BURST
-        steps = min(steps, most)
-        if steps < 1:
+        trail = self.burst(params, statistics, source.block(0), *journey)
+        return None if trail is None else self.along(state, trail)
+
+    def along(self, state: EMState, trail: Trail) -> EMStretch:
+        """The points of a burst from a state."""
+        return EMStretch(state, trail, self.enough > 0.0)
+
+    def journey(self, state: EMState, source: Source, most: int) -> tuple[int, float, int | None] | None:
+        """How far a burst goes from a state: steps, what is enough, and the plain steps before leaps.
+
+        They are 12 to 256. A run that stops within a burst that does not end by itself wastes no more than it used.
+        """
+        if self.burst is None or self.measured or source.n_blocks > 1:
             return None
-        trail = self.burst(params, statistics, source.block(0), steps, self.enough)
-        return None if trail is None else EMStretch(state, trail)
+        point = state.point
+        params, done = (state.start, 0) if point is None else (point.params, point.iteration)
+        steps = max(_MIN_BURST, done)
+        if self.enough > 0.0:
+            # A burst that ends by itself wastes nothing.
+            numbers = sum(value.size for value in params.values.values())
+            steps = max(steps, _CHEAP_BURST // (source.n_rows * numbers))
+        steps = min(steps, _MAX_BURST, most)
+        leap_after = max(_PLAIN - done, _PLAIN_AGAIN) if self.leaps else None
+        return None if steps < 1 else (steps, self.enough, leap_after)
 
     def best(self, state: EMState) -> Point | None:
         """The last point whose objective is known."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jensen.core.contracts import Point, Solver, Source
+from jensen.core.contracts import Point, Solver, Source, Stretch
 from jensen.core.parameters import Parameters
 
 
@@ -29,7 +29,7 @@ class Following:
         """The other's state at the start."""
         return self.solver.init(params)
 
-    def ahead(self, state: Any, source: Source, most: int) -> None:
+    def ahead(self, state: Any, source: Source, most: int) -> Stretch | None:
         """None: every step is looked at."""
         return None
 

@@ -57,7 +57,7 @@ def _points(
 ) -> Iterator[tuple[Any, Info, float, Sequence[float]]]:
     """States and infos of a solver's points, until somebody stops asking.
 
-    With each come the passes that it took, and the objectives of points before it that were passed by.
+    With each come the passes that it took, and the objectives of points before it that were passed by, with theirs.
 
     `passed` says how many points of a stretch, from one on, nobody has to see.
     """
@@ -68,11 +68,11 @@ def _points(
         if stretch is not None:
             index = 0
             while index < len(stretch.objectives):
-                by = passed(stretch, index)
-                state, info = stretch.at(index + by)
+                last = index + passed(stretch, index)
+                state, info = stretch.at(last)
                 left = max_iter - info.iteration
-                yield state, info, 1, stretch.objectives[index : index + by]
-                index += 1 + by
+                yield state, info, stretch.passes(index, last), stretch.objectives[index:last]
+                index = last + 1
             if stretch.failure:
                 raise NumericalFailure(stretch.failure)
             continue
@@ -149,15 +149,19 @@ def run(
     state, passes, trace = solver.init(start), 0.0, list[float]()
     status, detail = None, ""
     # An interrupt may come anywhere, in a pass or while somebody is told of one: it never loses the best point.
-    passes_by = None if observer is not None else getattr(rule, "passes", None)
+    passes_by = getattr(rule, "passes", None)
 
     def passed(stretch: Stretch, first: int) -> int:
         """Points that neither stop the run nor end it otherwise; the last of a stretch is always looked at."""
         before = stretch.before if first == 0 else stretch.objectives[first - 1]
         # Nothing is known of gains at the start, which is looked at.
-        if passes_by is None or not math.isfinite(before):
+        if observer is not None or not math.isfinite(before):
             return 0
         last = min(len(stretch.objectives) - 1, limits.max_iter - stretch.iteration)
+        if stretch.quiet is not None:
+            return max(min(stretch.quiet, last) - first, 0)
+        if passes_by is None or stretch.leaps:
+            return 0
         sound = _sound(stretch.objectives[first : last + 1], before, ascends)
         by: int = passes_by(stretch.objectives[first : min(first + sound, last)], before)
         return by
@@ -172,7 +176,7 @@ def run(
                     raise
                 status, detail = Status.DEGENERATE, str(failure)
                 break
-            passes += share + len(between)
+            passes += share
             trace.extend(between)
             if info.refused:
                 state = told

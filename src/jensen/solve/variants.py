@@ -75,7 +75,8 @@ class Plain(AsItIs):
     def solver(self, model: Any, rule: StoppingRule) -> Any:
         """The solver."""
         measured = isinstance(rule, AtRest)
-        plain = EM(model, getattr(model, "burst", None), measured, self.promise, getattr(rule, "tolerance", 0.0))
+        leaps = self.accelerate == "auto"
+        plain = EM(model, getattr(model, "burst", None), measured, self.promise, getattr(rule, "tolerance", 0.0), leaps)
         if self.accelerate == "off":
             return plain
         climb = Accelerated(model, _METHODS[self.accelerate], measured, self.promise, 0.0 if self.promise else _SLACK)

@@ -275,6 +275,9 @@ class _Checks:
         trail = self.suite.call("burst", self.family.burst, params, None, self.block, 3, equal_weights)
         if trail is None:
             return False
+        marks = np.asarray(trail.marks)[: int(trail.done) + 1]
+        if marks.shape != (int(trail.done) + 1, 3) or (marks[:, [0, 2]] != 1.0).any() or any(trail.extrapolations):
+            raise self.suite.blame("burst", "has marks that are not those of plain steps, though none may leap")
         for step in range(min(4, int(trail.done) + 1)):
             statistics, expected = self._by_parts(params, np.log(params["weights"]), self.block)
             expected += float(log_prior(params))

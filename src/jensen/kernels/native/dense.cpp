@@ -186,6 +186,35 @@ bool eigen(int n, double* matrix, double* values, double* scratch) {
     return true;
 }
 
+bool smallest_ratios(int K, int d, const double* matrices, const double* unit, double* scratch, double* out) {
+    const int square = d * d;
+    double *const inverse = scratch, *const half = inverse + square, *const inside = half + square;
+    double* const values = inside + square;
+    double log_diagonal;
+    if (!factorise(unit, d, half, inverse, &log_diagonal)) return false;
+    for (int k = 0; k < K; ++k) {
+        const double* const matrix = matrices + static_cast<size_t>(k) * square;
+        // L^-1 M L^-T, the inverse being lower triangular.
+        for (int i = 0; i < d; ++i) {
+            for (int j = 0; j < d; ++j) {
+                double sum = 0.0;
+                for (int l = 0; l <= i; ++l) sum += inverse[i * d + l] * matrix[l * d + j];
+                half[i * d + j] = sum;
+            }
+        }
+        for (int i = 0; i < d; ++i) {
+            for (int j = 0; j <= i; ++j) {
+                double sum = 0.0;
+                for (int l = 0; l <= j; ++l) sum += half[i * d + l] * inverse[j * d + l];
+                inside[i * d + j] = inside[j * d + i] = sum;
+            }
+        }
+        if (!eigen(d, inside, values, values + d)) return false;
+        out[k] = values[0];
+    }
+    return true;
+}
+
 void compose(int d, const double* values, const double* vectors, double* out) {
     for (int i = 0; i < d; ++i) {
         for (int j = 0; j <= i; ++j) {

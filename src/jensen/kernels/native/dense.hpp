@@ -15,6 +15,10 @@ bool log_determinant_half(const double* matrix, int d, double* factor, double* l
 // room for n. False if an entry is not finite.
 bool eigen(int n, double* matrix, double* values, double* scratch);
 
+// The smallest eigenvalues (K,) of symmetric matrices (K, d, d) in units of a positive definite one (d, d). False if that
+// is not positive definite, or an entry is not finite. `scratch` has room for 3 d * d + 2 d.
+bool smallest_ratios(int K, int d, const double* matrices, const double* unit, double* scratch, double* out);
+
 // The symmetric matrix (d, d) with the given eigenvalues (d,) and eigenvectors, columns of (d, d).
 void compose(int d, const double* values, const double* vectors, double* out);
 

@@ -14,10 +14,11 @@
 #include <tuple>
 #include <vector>
 
+#include "burst.hpp"
+#include "dense.hpp"
 #include "dispatch.hpp"
 #include "hierarchy.hpp"
 #include "starts.hpp"
-#include "update.hpp"
 
 namespace nb = nanobind;
 using jensen::Kernels;
@@ -166,29 +167,62 @@ jensen::MStep make_step(int shape, int rule, const Input& ridge, double count, c
     return step;
 }
 
-std::tuple<int, int> burst(const std::string& isa, const Matrix<double>& x, const std::optional<Input>& weight,
-                           int shape, int rule, const Input& ridge, double count, const std::optional<Input>& scatter,
-                           double strength, const std::optional<Input>& centre, double ratio, bool equal_weights,
-                           int K, int steps, bool from_start, double enough, const Output& records) {
-    const Kernels& kernels = kernels_named(isa);
-    const jensen::MStep step =
-        make_step(shape, rule, ridge, count, scatter, strength, centre, ratio, equal_weights);
+// What became of a burst: points, what ended it, leaps tried and accepted.
+using Ended = std::tuple<int, int, int, int>;
+
+// A burst as Python hands it over: the M-step, the number of components, the journey, and room for its records.
+struct Asked {
+    jensen::MStep step;
+    Task<double> task;
+    jensen::Journey journey;
+    double* records = nullptr;
+    jensen::Arrival found;
+};
+
+Asked asked_of(const Matrix<double>& x, const std::optional<Input>& weight, const nb::tuple& given) {
+    const auto input = [&](size_t i) { return nb::cast<Input>(given[i], false); };
+    const auto perhaps = [&](size_t i) { return given[i].is_none() ? std::optional<Input>() : input(i); };
+    if (given.size() != 15) throw std::invalid_argument("a burst is handed over in 15 parts");
+    const int shape = nb::cast<int>(given[0]), K = nb::cast<int>(given[9]), steps = nb::cast<int>(given[10]);
+    const Input ridge = input(2);
+    Asked asked;
+    asked.step = make_step(shape, nb::cast<int>(given[1]), ridge, nb::cast<double>(given[3]), perhaps(4),
+                           nb::cast<double>(given[5]), perhaps(6), nb::cast<double>(given[7]),
+                           nb::cast<bool>(given[8]));
     if (K < 1 || x.shape(1) != ridge.size() || steps < 0) {
         throw std::invalid_argument("arrays of the pass do not fit one another");
     }
-    Task<double> task;
-    task.n = static_cast<int64_t>(x.shape(0));
-    task.d = static_cast<int>(x.shape(1));
-    task.K = K;
-    task.shape = static_cast<Shape>(shape);
-    task.x = x.data();
-    task.weight = weight ? data_of(*weight, x.shape(0)) : nullptr;
-    const size_t room = (static_cast<size_t>(steps) + 1) * jensen::record_size(task.shape, K, task.d);
-    double* out = data_of(records, room);
-    int failed = -1;
-    nb::gil_scoped_release release;
-    const int done = jensen::burst(kernels, task, step, steps, from_start, enough, out, &failed);
-    return {done, failed};
+    asked.task.n = static_cast<int64_t>(x.shape(0));
+    asked.task.d = static_cast<int>(x.shape(1));
+    asked.task.K = K;
+    asked.task.shape = static_cast<Shape>(shape);
+    asked.task.x = x.data();
+    asked.task.weight = weight ? data_of(*weight, x.shape(0)) : nullptr;
+    asked.journey = {steps, nb::cast<bool>(given[11]), nb::cast<double>(given[12]), nb::cast<int>(given[13])};
+    const Output records = nb::cast<Output>(given[14], false);
+    const size_t room = (static_cast<size_t>(steps) + 1) * jensen::record_size(asked.task.shape, K, asked.task.d);
+    asked.records = data_of(records, room);
+    return asked;
+}
+
+// Bursts on the same rows, one after another. The tuples keep their arrays alive.
+std::vector<Ended> bursts(const std::string& isa, const Matrix<double>& x, const std::optional<Input>& weight,
+                          const std::vector<nb::tuple>& given) {
+    const Kernels& kernels = kernels_named(isa);
+    std::vector<Asked> all;
+    all.reserve(given.size());
+    for (const nb::tuple& one : given) all.push_back(asked_of(x, weight, one));
+    {
+        nb::gil_scoped_release release;
+        for (Asked& one : all) {
+            one.found = jensen::burst(kernels, one.task, one.step, one.journey, one.records);
+        }
+    }
+    std::vector<Ended> ended;
+    for (const Asked& one : all) {
+        ended.emplace_back(one.found.done, one.found.failed, one.found.tried, one.found.accepted);
+    }
+    return ended;
 }
 
 int maximize(int shape, int rule, const Input& ridge, double count, const std::optional<Input>& scatter,
@@ -222,6 +256,16 @@ int factors(int shape, const Input& covariances, const Input& ridge, const Outpu
                                   data_of(whitening, size), constants.data(), data_of(penalty, k)};
     return jensen::factors(static_cast<Shape>(shape), static_cast<int>(k), static_cast<int>(d), ridge.data(), mixture,
                            scratch.data());
+}
+
+bool smallest_ratios(const Input& matrices, const Input& unit, const Output& out) {
+    const size_t k = out.size(), d = unit.ndim() == 2 ? unit.shape(0) : 0;
+    if (k == 0 || d == 0 || unit.size() != d * d || matrices.size() != k * d * d) {
+        throw std::invalid_argument("matrices do not fit one another");
+    }
+    std::vector<double> scratch(3 * d * d + 2 * d);
+    return jensen::smallest_ratios(static_cast<int>(k), static_cast<int>(d), matrices.data(), unit.data(),
+                                   scratch.data(), out.data());
 }
 
 void seed_rows(const Matrix<double>& z, const Input& weight, int candidates, const Input& uniforms,
@@ -329,10 +373,7 @@ NB_MODULE(_native, m) {
     m.def("moments", &moments<float>, nb::arg("isa"), nb::arg("x").noconvert(), nb::arg("weight").none(),
           nb::arg("shape"), nb::arg("centres"), nb::arg("whitening"), nb::arg("offsets"), nb::arg("counts").noconvert(),
           nb::arg("first").noconvert(), nb::arg("scatter").noconvert(), nb::arg("last").none().noconvert());
-    m.def("burst", &burst, nb::arg("isa"), nb::arg("x").noconvert(), nb::arg("weight").none(), nb::arg("shape"),
-          nb::arg("rule"), nb::arg("ridge"), nb::arg("count"), nb::arg("scatter").none(), nb::arg("strength"),
-          nb::arg("centre").none(), nb::arg("ratio"), nb::arg("equal_weights"), nb::arg("n_components"),
-          nb::arg("steps"), nb::arg("from_start"), nb::arg("enough"), nb::arg("records").noconvert());
+    m.def("bursts", &bursts, nb::arg("isa"), nb::arg("x").noconvert(), nb::arg("weight").none(), nb::arg("given"));
     m.def("maximize", &maximize, nb::arg("shape"), nb::arg("rule"), nb::arg("ridge"), nb::arg("count"),
           nb::arg("scatter").none(), nb::arg("strength"), nb::arg("centre").none(), nb::arg("ratio"),
           nb::arg("equal_weights"), nb::arg("old_means"), nb::arg("old_covariances"), nb::arg("counts"),
@@ -340,6 +381,7 @@ NB_MODULE(_native, m) {
           nb::arg("covariances").noconvert());
     m.def("factors", &factors, nb::arg("shape"), nb::arg("covariances"), nb::arg("ridge"),
           nb::arg("whitening").noconvert(), nb::arg("constants").noconvert(), nb::arg("penalty").noconvert());
+    m.def("smallest_ratios", &smallest_ratios, nb::arg("matrices"), nb::arg("unit"), nb::arg("out").noconvert());
     m.def("seed_rows", &seed_rows, nb::arg("z").noconvert(), nb::arg("weight"), nb::arg("candidates"),
           nb::arg("uniforms"), nb::arg("seeds").noconvert());
     m.def("hierarchy", &hierarchy, nb::arg("z").noconvert(), nb::arg("weight"), nb::arg("criterion"), nb::arg("floor"),

@@ -1,5 +1,4 @@
-// The M-step of Gaussian components and what the next E-step needs of it, for few features; and many iterations of EM
-// on one small block in a row.
+// The M-step of Gaussian components and what the next E-step needs of it, for few features.
 #pragma once
 
 #include <limits>
@@ -69,19 +68,5 @@ int factors(Shape shape, int K, int d, const double* ridge, const Mixture& mixtu
 
 // Numbers in the covariances of K components.
 size_t covariance_size(Shape shape, int K, int d);
-
-// Numbers in the record of one step: weights (K,), means (K, d), covariances, counts (K,), first moments (K, d),
-// scatter and the objective.
-size_t record_size(Shape shape, int K, int d);
-
-constexpr int kNoDensity = -1, kNoStart = -2;
-
-// EM from the record in front of `records`, which has room for `steps` more. Its parameters are read, and its moments
-// too, unless `from_start` asks for the E-step there first. Returns how many steps were done, kNoDensity if not even
-// that E-step could be, or kNoStart if no M-step may begin at its covariances; `failed` is -1, or what ended it, as
-// from `Maximizer`. `task` brings the data. If `enough` is positive, steps end where what is still to gain, by Aitken's
-// extrapolation, was below it twice running: nobody will ask for more.
-int burst(const Kernels& kernels, Task<double> task, const MStep& step, int steps, bool from_start, double enough,
-          double* records, int* failed);
 
 }  // namespace jensen

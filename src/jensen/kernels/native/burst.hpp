@@ -1,0 +1,47 @@
+// Many iterations of EM on one small block in a row, plain or with extrapolations between them.
+#pragma once
+
+#include "update.hpp"
+
+namespace jensen {
+
+// Numbers in the record of one point: weights (K,), means (K, d), covariances, counts (K,), first moments (K, d),
+// scatter; then what `Mark` names.
+size_t record_size(Shape shape, int K, int d);
+
+// The last numbers of a record.
+enum class Mark : int {
+    objective,
+    plain,   // 1 for an M-step from the point before, 0 for a leap
+    ratio,   // of the gains to come, as the secants tell it; not a number where nothing is known of it
+    passes,  // that it took: leaps that were refused on the way count
+};
+constexpr int kMarks = 4;
+
+constexpr int kNoDensity = -1, kNoStart = -2;
+
+// How far a burst goes.
+struct Journey {
+    int steps = 0;            // M-steps and accepted leaps, at most
+    bool from_start = false;  // whether to take the E-step at the start, whose moments are not known
+    // Nats: steps end where what is still to gain, by Aitken's extrapolation, was below it twice running, so that
+    // nobody will ask for more. 0 takes them all.
+    double enough = 0.0;
+    int plain_first = -1;     // plain steps before the first leap; none leap where it is negative
+};
+
+// Where it ended.
+struct Arrival {
+    // Points after the start; kNoDensity if not even the E-step there could be, kNoStart if no M-step may begin at its
+    // covariances.
+    int done = 0;
+    int failed = -1;  // what ended it, as from `Maximizer`
+    int tried = 0, accepted = 0;  // leaps
+};
+
+// EM from the record in front of `records`, which has room for `steps` more. Its parameters are read, and its moments
+// too, unless the E-step there is asked for first. `task` brings the data. No point is lower than the one before, or
+// else it is the last.
+Arrival burst(const Kernels& kernels, Task<double> task, const MStep& step, const Journey& journey, double* records);
+
+}  // namespace jensen

@@ -1,0 +1,226 @@
+"""Extrapolations within bursts: they lower nothing, lead where EM leads, and depend on no unit."""
+
+import itertools
+
+import numpy as np
+import pytest
+from mixtures import NeverStop, mixture, start_from, table
+from scipy.linalg import eigh
+
+from jensen.core.status import Status
+from jensen.data.arrays import ArraySource
+from jensen.datasets import load
+from jensen.families.gaussian import Gaussian
+from jensen.families.shapes import SHAPES
+from jensen.families.shapes.prior import PseudoData
+from jensen.families.shapes.ratio import WITH_RATIO
+from jensen.fit.mixture import mixture_of
+from jensen.fit.search.together import first_trails
+from jensen.fit.settings import MixtureSettings
+from jensen.fit.starts.draw import from_labels
+from jensen.fit.starts.hierarchy import hierarchy
+from jensen.fit.summary import summarise
+from jensen.kernels import choose
+from jensen.models.mixture import Mixture
+from jensen.solve.begun import Begun
+from jensen.solve.loop import Limits, run
+from jensen.solve.stopping import AitkenRule
+from jensen.solve.variants import Plain
+
+native = pytest.importorskip("jensen.kernels._native")
+
+# Half of the objective's digits are lost in sums over rows.
+ROUNDING = 1e-12
+
+
+@pytest.fixture(autouse=True)
+def widest(monkeypatch):
+    """The native kernel, whatever JENSEN_ISA says."""
+    isas = tuple(native.available())
+    monkeypatch.setattr(choose, "choice", lambda: choose.Choice("native", isas[0], "a test asks for it", isas, native))
+
+
+def slow_problem(name="VVV", d=2, k=4, seed=0, how="plain", n=240):
+    """Groups that overlap, so that EM is slow: model, source, start."""
+    x = table(seed, n, d, k, spread=1.2)
+    prior = PseudoData(2.0, np.eye(d) if name not in ("EII", "VII") else np.array([1.0]), 0.5, np.zeros(d))
+    if name in ("EEI", "VEI", "EVI", "VVI"):
+        prior = PseudoData(2.0, np.ones(d), 0.5, np.zeros(d))
+    family = Gaussian(
+        k, d, name, 1e-3 if how == "ridge" else 0.0, prior=prior if how == "prior" else None,
+        ratio=20.0 if how == "ratio" else np.inf,
+    )  # fmt: skip
+    model = Mixture(family, equal_weights=how == "equal")
+    return model, ArraySource(x), start_from(model, x, np.arange(n) % k)
+
+
+CASES = [
+    (name, how)
+    for name in SHAPES
+    for how in ("plain", "ridge", "prior", "ratio", "equal")
+    if how != "ratio" or name in WITH_RATIO
+]
+
+
+@pytest.mark.parametrize(("name", "how"), CASES)
+def test_no_point_is_lower_and_each_is_what_the_model_says(name, how):
+    model, source, start = slow_problem(name, how=how)
+    block = source.block(0)
+    trail = model.burst(start, None, block, 200, 1e-7, 3)
+    objectives, (plain, ratios, passes) = np.array(trail.objectives), trail.marks.T
+    tried, accepted = trail.extrapolations
+    assert np.diff(objectives).min() >= -ROUNDING * np.abs(objectives).max()
+    assert accepted == int((plain == 0).sum()) and set(plain) <= {0.0, 1.0}
+    # No leap follows another, and none is the start or the last but one that is judged.
+    assert not ((plain[1:] == 0) & (plain[:-1] == 0)).any() and plain[0] == 1
+    assert tried >= accepted and passes.sum() >= len(plain)
+    assert np.isnan(ratios[plain == 0]).all()
+    for index in {0, 1, len(objectives) - 1, *np.flatnonzero(plain == 0)[:12].tolist()}:
+        params, statistics = trail.point(index)
+        params.check()
+        again = model.expect(params, block)
+        assert model.objective(params, again) == pytest.approx(objectives[index], rel=1e-11)
+        np.testing.assert_allclose(statistics.components.counts, again.components.counts, rtol=1e-9)
+        if how == "equal":
+            np.testing.assert_array_equal(params["weights"], np.full(4, 0.25))
+
+
+def test_runs_end_where_those_of_plain_em_end():
+    lower, higher, longer = [], [], []
+    for name, seed in itertools.product(SHAPES, range(4)):
+        model, source, start = slow_problem(name, seed=seed)
+        found = []
+        for accelerate in ("off", "auto"):
+            rule = AitkenRule(source.weight, tol=1e-7)
+            found.append(run(Plain(accelerate).solver(model, rule), source, start, rule))
+        off, auto = found
+        assert off.extrapolations == (0, 0)
+        apart = auto.objective - off.objective
+        (lower if apart < -1e-5 else higher if apart > 1e-5 else []).append((name, seed, apart))
+        if off.passes > 150:
+            assert auto.extrapolations[1] > 0
+            longer += [name] if auto.passes > off.passes else []
+    # The same optimum, but for a few that choose another one on the way.
+    assert len(lower) <= 3 and len(higher) <= 6 and not longer, (lower, higher, longer)
+
+
+def test_slow_runs_take_a_fraction_of_the_passes():
+    totals = dict.fromkeys(("off", "auto"), 0.0)
+    for seed, name in itertools.product(range(4), ("VVV", "EEE", "VVI", "VEV", "EVE")):
+        model, source, start = slow_problem(name, seed=seed)
+        for accelerate in totals:
+            rule = AitkenRule(source.weight)
+            totals[accelerate] += run(Plain(accelerate).solver(model, rule), source, start, rule).passes
+    assert totals["auto"] < 0.5 * totals["off"]
+
+
+def test_a_saddle_where_two_components_are_one_is_passed_by():
+    # Plain EM lingers there for 200 iterations, and leaves it for an optimum that is 3.7 nats higher.
+    data = load("faithful").data
+    source = ArraySource(np.ascontiguousarray(data))
+    summary = summarise(source, 0)
+    model = mixture_of(MixtureSettings(7, covariance_type="EEI", reg_covar=0.0), source, summary)
+    start = from_labels(model, summary, hierarchy(summary, "affine").labels(7))
+    rule = AitkenRule(source.weight)
+    ended = run(Plain("auto").solver(model, rule), source, start, rule)
+    assert ended.objective == pytest.approx(-1111.22166, abs=1e-4)
+    assert ended.passes > ended.n_iter > 200
+
+
+def test_axes_and_units_change_nothing():
+    model, source, start = slow_problem()
+    x, rng = source.x, np.random.default_rng(1)
+    turn, shift = rng.standard_normal((2, 2)) * [[50.0], [0.01]], 100.0 * rng.standard_normal(2)
+    means, covariances = start["means"], start["covariances"]
+    moved = start.replace(means=means @ turn.T + shift, covariances=turn @ covariances @ turn.T)
+    one = model.burst(start, None, source.block(0), 200, 0.0, 2)
+    other = model.burst(moved, None, ArraySource(x @ turn.T + shift).block(0), 200, 0.0, 2)
+    # At the end rounding decides which leap is higher.
+    n = 150
+    np.testing.assert_array_equal(one.marks[:n, [0, 2]], other.marks[:n, [0, 2]])
+    assert (one.marks[:n, 0] == 0).sum() > 5
+    larger = np.array(other.objectives) + len(x) * np.linalg.slogdet(turn)[1]
+    np.testing.assert_allclose(one.objectives, larger, atol=1e-7)
+
+
+def test_without_leaps_a_burst_is_plain():
+    model, source, start = slow_problem()
+    plain = model.burst(start, None, source.block(0), 200)
+    assert plain.extrapolations == (0, 0)
+    np.testing.assert_array_equal(plain.marks[:, [0, 2]], np.ones((201, 2)))
+    # The leaps set in where they are allowed, and not before.
+    later = model.burst(start, None, source.block(0), 200, 0.0, 30)
+    assert later.extrapolations[1] > 0 and later.objectives[:31] == plain.objectives[:31]
+
+
+def test_whoever_looks_on_changes_nothing():
+    for seed, name in itertools.product(range(3), ("VVV", "EEI", "VEE")):
+        model, source, start = slow_problem(name, seed=seed)
+        for accelerate in ("off", "auto"):
+            seen, ends = [], []
+            for observer in (None, seen.append):
+                rule = AitkenRule(source.weight)
+                ends.append(run(Plain(accelerate).solver(model, rule), source, start, rule, None, observer))
+            one, other = ends
+            assert one.trace == other.trace and one.status is other.status is Status.CONVERGED
+            assert (one.passes, one.n_iter, one.extrapolations) == (other.passes, other.n_iter, other.extrapolations)
+            assert [info.objective for info in seen] == list(one.trace)
+            assert sum(not info.plain for info in seen) == one.extrapolations[1]
+
+
+@pytest.mark.parametrize("most", [0, 1, 2, 3, 25, 26, 27, 40])
+def test_limits_hold(most):
+    model, source, start = slow_problem()
+    for rule in (AitkenRule(source.weight), NeverStop()):
+        ended = run(Plain("auto").solver(model, rule), source, start, rule, Limits(max_iter=most))
+        assert ended.n_iter == most and len(ended.trace) == most + 1
+        assert ended.status is Status.OUT_OF_ITERATIONS
+        assert ended.objective == ended.trace[-1]
+
+
+def test_first_bursts_of_many_runs_are_those_of_each(threads):
+    runs, plain = [], []
+    for seed, (name, k) in enumerate(itertools.product(("VVV", "EEI", "VVE", "EII"), (1, 2, 3, 5))):
+        model = mixture(k, 2, name)
+        source = ArraySource(table(0, 200, 2, 3))
+        start = start_from(model, source.x, (np.arange(200) + seed) % k)
+        solver = Plain("auto").solver(model, AitkenRule(source.weight))
+        runs.append((model, start, solver.journey(solver.init(start), source, 1000)))
+        rule = AitkenRule(source.weight)
+        plain.append(run(solver, source, start, rule))
+    for n in (1, 2, 3):
+        threads(n)
+        trails = first_trails(runs, source)
+        for trail, (model, start, _), one in zip(trails, runs, plain, strict=True):
+            rule = AitkenRule(source.weight)
+            other = run(Begun(Plain("auto").solver(model, rule), trail), source, start, rule)
+            assert other.trace == one.trace and other.passes == one.passes and other.status is one.status
+            assert other.extrapolations == one.extrapolations
+            for name, value in one.params.values.items():
+                np.testing.assert_array_equal(other.params[name], value)
+
+
+def test_runs_that_take_no_bursts_begin_by_themselves():
+    model = mixture(2, 2, "VVV")
+    source = ArraySource(table(0, 200, 2, 2))
+    start = start_from(model, source.x, np.arange(200) % 2)
+    singular = start.replace(covariances=np.zeros((2, 2, 2)))
+    found = first_trails(
+        [(model, start, None), (model, singular, (9, 0.0, None)), (model, start, (9, 0.0, None))], source
+    )
+    assert found[0] is None and found[1] is None and len(found[2].objectives) == 10
+
+
+def test_smallest_ratios_are_those_of_lapack():
+    rng = np.random.default_rng(0)
+    for d in (1, 2, 5, 16):
+        factors = rng.standard_normal((4, d, 2 * d))
+        matrices, half = factors @ factors.transpose(0, 2, 1), rng.standard_normal((d, 2 * d))
+        unit = half @ half.T
+        found = choose.native_smallest_ratios(matrices, unit)
+        np.testing.assert_allclose(found, [eigh(m, unit, eigvals_only=True)[0] for m in matrices], rtol=1e-9)
+    assert choose.native_smallest_ratios(matrices, -unit) is None
+    assert choose.native_smallest_ratios(np.tile(np.eye(17), (2, 1, 1)), np.eye(17)) is None
+    for bad in ((matrices, unit[:-1], found), (matrices[:-1], unit, found), (matrices, unit, np.empty(0))):
+        with pytest.raises((TypeError, ValueError)):
+            native.smallest_ratios(*bad)
