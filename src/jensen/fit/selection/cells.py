@@ -62,6 +62,11 @@ class CellState:
     least: float = -np.inf  # the highest objective of a cell that this one contains
 
     @property
+    def name(self) -> tuple[int, str]:
+        """K and the shape."""
+        return self.k, self.kind.name
+
+    @property
     def k(self) -> int:
         return self.settings.n_components
 

@@ -48,6 +48,9 @@ EXPLORED = 4
 CLOSE_RACE = 10.0
 # This many are confirmed in any case.
 MIN_CONFIRMED = 3
+# Rows times components times (d + 1) (d + 2) of the largest cell below which handing cells to threads gains nothing:
+# Python's own part of the work is one at a time.
+_WORTH_A_THREAD = 200_000
 # Combinations of columns that a reason names.
 _TOLD = 3
 
@@ -184,12 +187,17 @@ class _Grid(CellRuns):
             return
         largest = max(open_states, key=lambda state: state.k).model
         self.table, whole = search_rows(self.source, self.data, largest, self.settings.seed)
+        work = len(self.table.rows) * largest.n_components * (d + 1) * (d + 2)
+        self.together = work < _WORTH_A_THREAD
         weight = None if (self.table.weight == 1.0).all() else self.table.weight
         self.rows = ArraySource(self.table.rows, weight)
         for state in open_states:
             state.sampled = not whole
         self.labels = self.cut_trees()
-        self._each("explore", open_states, self.explore)
+        for number in range(self.several):
+            self.prepared = {one.state.name: one for one in self.prepare(open_states, number)}
+            exploring = [state for state in open_states if state.name in self.prepared]
+            self._each("explore", exploring, self.explore, part=(number, self.several))
         self._compare(open_states)
         if not whole:
             self.rows = self.source
@@ -217,23 +225,28 @@ class _Grid(CellRuns):
     # ------------------------------------------------------------------------------------------------- runs
 
     def _each(
-        self, name: Round, states: list[CellState], work: Callable[[CellState], None], alone: bool = False
+        self,
+        name: Round,
+        states: list[CellState],
+        work: Callable[[CellState], None],
+        alone: bool = False,
+        part: tuple[int, int] = (0, 1),
     ) -> None:
-        """Some work on every cell, cells to the threads unless each takes them all."""
-        self.done = 0
+        """Some work on every cell, cells to the threads unless each takes them all; one part of several of a round."""
+        self.done, total = part[0] * len(states), part[1] * len(states)
 
         def one(state: CellState) -> None:
             if self.cancel.is_set():
                 raise Stopped(Status.INTERRUPTED)
             if time.perf_counter() > self.deadline and any(other.best is not None for other in self.states):
                 raise Stopped(Status.OUT_OF_TIME)
-            self.task = Task(name, self.done, len(states), state.k, state.kind.label)
+            self.task = Task(name, self.done, total, state.k, state.kind.label)
             began = time.perf_counter()
             work(state)
             state.seconds += time.perf_counter() - began
             self.done += 1
 
-        if alone or threads() == 1:
+        if alone or threads() == 1 or self.together:
             for state in states:
                 one(state)
         else:

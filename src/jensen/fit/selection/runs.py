@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event
 from typing import Any
 
 import numpy as np
 
-from jensen.core.contracts import Info, Run
+from jensen.core.contracts import Info, Run, Trail
 from jensen.core.parameters import Parameters
 from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
@@ -22,6 +22,7 @@ from jensen.fit.search.landscape import Verdict
 from jensen.fit.search.mixtures import KINDS
 from jensen.fit.search.restarts import with_memory
 from jensen.fit.search.soundness import verdict
+from jensen.fit.search.together import Start, first_trails
 from jensen.fit.selection.cells import CellState, End, explained, reshaped
 from jensen.fit.selection.splits import duplicated, split_starts
 from jensen.fit.selection.table import SelectionObserver, Task
@@ -30,11 +31,16 @@ from jensen.fit.starts.draw import StartKind, draw_start, from_labels
 from jensen.fit.starts.hierarchy import hierarchy
 from jensen.fit.summary import DataSummary
 from jensen.numerics.streams import stream
+from jensen.solve.auto import Auto
+from jensen.solve.begun import Begun
+from jensen.solve.em import EM
 from jensen.solve.loop import Limits, run
 from jensen.solve.variants import Plain
 
 # Splits that are climbed from, the most promising first, until a cell is no lower than one with a component less.
 _LOOKS = 3
+# Steps that show which of them promise most.
+_PROMISING = 3
 # Steps after which a run that does not seem to lead higher than its cell is given up.
 _SHORT = 20
 
@@ -48,6 +54,16 @@ class Stopped(Exception):
 
     def __init__(self, status: Status) -> None:
         self.status = status
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A start of a cell, and what the first burst from there brought, if that is known."""
+
+    state: CellState
+    kind: str
+    start: _From
+    trail: Trail | None = None
 
 
 class CellRuns:
@@ -69,6 +85,10 @@ class CellRuns:
         Own starts of a cell.
     searches : bool
         Whether cells look at the starts that others give them even if they lie above those.
+    together : bool
+        Whether the rows are so few that runs take their first bursts together.
+    prepared : dict
+        By cell, the own start that is explored next.
     states : list of CellState
         The cells.
     observer : SelectionObserver or None
@@ -88,31 +108,25 @@ class CellRuns:
     labels: list[dict[int, Any]]
     several: int
     searches: bool
+    together: bool
+    prepared: dict[tuple[int, str], _Prepared]
     states: list[CellState]
     observer: SelectionObserver | None
     task: Task
     deadline: float
     cancel: Event
 
-    def climb(self, state: CellState, kind: str, start: _From, n_iter: int | None = None) -> End | None:
-        """A run of EM from a start; None where it has no density."""
-        settings = state.settings
-        most = DEFAULT_MAX_ITER if settings.max_iter == "auto" else settings.max_iter
-        limits = Limits(most if n_iter is None else min(n_iter, most), self.deadline, self.cancel)
-        rule = rule_of(settings, self.rows.weight)()
-        observer = self.observer
-        task = replace(self.task, n_components=state.k, covariance_type=state.kind.label)
-
-        def told(info: Info) -> None:
-            assert observer is not None
-            observer(task, len(state.ends), info)
-
+    def climb(
+        self, state: CellState, kind: str, start: _From, n_iter: int | None = None, trail: Trail | None = None
+    ) -> End | None:
+        """A run of EM from a start, whose first burst may be known; None where it has no density."""
+        limits = Limits(self._most(state, n_iter), self.deadline, self.cancel)
+        rule = rule_of(state.settings, self.rows.weight)()
         try:
-            solver = Plain(acceleration_of(settings)).solver(state.model, rule)
+            solver = Plain(acceleration_of(state.settings)).solver(state.model, rule)
+            solver = solver if trail is None else Begun(solver, trail)
             begin = start() if callable(start) else start
-            ended = run(
-                solver, with_memory(state.model, self.rows), begin, rule, limits, None if observer is None else told
-            )
+            ended = run(solver, with_memory(state.model, self.rows), begin, rule, limits, self._teller(state))
         except NumericalFailure as failure:
             if state.best is None:
                 state.reason = explained(str(failure))
@@ -124,21 +138,62 @@ class CellRuns:
             raise Stopped(ended.status)
         return end
 
-    def explore(self, state: CellState) -> None:
-        """The cell's own starts."""
-        for kind, start in self._starts(state):
-            self.attempt(state, kind, start)
+    @staticmethod
+    def _most(state: CellState, n_iter: int | None) -> int:
+        """Iterations of a run at most."""
+        asked = state.settings.max_iter
+        most = DEFAULT_MAX_ITER if asked == "auto" else asked
+        return most if n_iter is None else min(n_iter, most)
 
-    def attempt(self, state: CellState, kind: str, start: _From) -> None:
+    def _teller(self, state: CellState) -> Callable[[Info], None] | None:
+        """Who is told of the points of a cell's next run."""
+        observer = self.observer
+        if observer is None:
+            return None
+        task = replace(self.task, n_components=state.k, covariance_type=state.kind.label)
+        return lambda info: observer(task, len(state.ends), info)
+
+    def prepare(self, states: list[CellState], number: int) -> list[_Prepared]:
+        """Own start number `number` of each cell that has one, with its first burst, which all take together."""
+        found, runs = list[_Prepared](), list[Start]()
+        for state in states:
+            starts = self._starts(state)
+            if number >= len(starts):
+                continue
+            kind, start = starts[number]
+            if not self.together:
+                found.append(_Prepared(state, kind, start))
+                continue
+            try:
+                begin = start()
+            except NumericalFailure as failure:
+                if state.best is None:
+                    state.reason = explained(str(failure))
+                continue
+            rule = rule_of(state.settings, self.rows.weight)()
+            solver = Plain(acceleration_of(state.settings)).solver(state.model, rule)
+            most = self._most(state, _SHORT if state.best is not None and state.best.is_sound else None)
+            journeys = isinstance(solver, EM | Auto)
+            runs.append((state.model, begin, solver.journey(solver.init(begin), self.rows, most) if journeys else None))
+            found.append(_Prepared(state, kind, begin))
+        trails = first_trails(runs, self.rows) if runs else [None] * len(found)
+        return [replace(one, trail=trail) for one, trail in zip(found, trails, strict=True)]
+
+    def explore(self, state: CellState) -> None:
+        """A cell's own start that is prepared."""
+        mine = self.prepared[state.name]
+        self.attempt(state, mine.kind, mine.start, mine.trail)
+
+    def attempt(self, state: CellState, kind: str, start: _From, trail: Trail | None = None) -> None:
         """A run from a start, given up after a few steps if it does not seem to lead higher than the cell is."""
         if state.best is not None and state.best.is_sound:
-            begun = self.climb(state, kind, start, _SHORT)
+            begun = self.climb(state, kind, start, _SHORT, trail)
             if begun is None:
                 return
             if not begun.run.status.is_converged and heading(begun.run) < state.best.run.objective + SAME_OPTIMUM:
                 return
-            start = begun.run.params
-        end = self.climb(state, kind, start)
+            start, trail = begun.run.params, None
+        end = self.climb(state, kind, start, None, trail)
         if end is not None:
             state.take(end)
 
@@ -215,9 +270,16 @@ class CellRuns:
         """Starts by where a few steps lead."""
         if len(starts) == 1:
             return starts
-        begun = [self.climb(state, kind, start, 3) for kind, start in starts]
-        ends = [end for end in begun if end is not None]
-        return [(end.kind, end.run.params) for end in sorted(ends, key=lambda end: -end.run.objective)]
+        few = (_PROMISING, 0.0, None)
+        trails = first_trails([(state.model, start, few) for _, start in starts], self.rows) if self.together else []
+        if not all(trails) or not trails:
+            begun = [self.climb(state, kind, start, _PROMISING) for kind, start in starts]
+            ends = [end for end in begun if end is not None]
+            return [(end.kind, end.run.params) for end in sorted(ends, key=lambda end: -end.run.objective)]
+        # None of these is a run of the cell: where they lead is all that is asked of them.
+        led = [(trail.objectives[-1], kind, trail) for trail, (kind, _) in zip(trails, starts, strict=True) if trail]
+        led.sort(key=lambda one: -one[0])
+        return [(kind, trail.point(len(trail.objectives) - 1)[0]) for _, kind, trail in led[:_LOOKS]]
 
     def judged(self, state: CellState, ended: Run[Any]) -> Verdict:
         return verdict(state.model, ended, self.data.informative, self.settings.degenerate)
