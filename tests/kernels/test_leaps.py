@@ -1,6 +1,7 @@
 """Extrapolations within bursts: they lower nothing, lead where EM leads, and depend on no unit."""
 
 import itertools
+import time
 
 import numpy as np
 import pytest
@@ -209,6 +210,14 @@ def test_runs_that_take_no_bursts_begin_by_themselves():
         [(model, start, None), (model, singular, (9, 0.0, None)), (model, start, (9, 0.0, None))], source
     )
     assert found[0] is None and found[1] is None and len(found[2].objectives) == 10
+
+
+def test_after_the_deadline_nothing_is_taken_ahead():
+    model = mixture(2, 2, "VVV")
+    source = ArraySource(table(0, 200, 2, 2))
+    runs = [(model, start_from(model, source.x, np.arange(200) % 2), (9, 0.0, None))] * 3
+    assert first_trails(runs, source, time.perf_counter() - 1.0) == [None] * 3
+    assert all(first_trails(runs, source, time.perf_counter() + 100.0))
 
 
 def test_smallest_ratios_are_those_of_lapack():

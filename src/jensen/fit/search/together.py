@@ -6,6 +6,8 @@ that are taken in a row let them.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Sequence
 
 from jensen.core.contracts import Trail
@@ -16,14 +18,15 @@ from jensen.families.gaussian import Gaussian
 from jensen.kernels.choose import GaussianBurst, GaussianTrail, take_bursts
 from jensen.models.mixture import Mixture
 
-# Bursts that a thread takes in a row: enough that handing over costs nothing, few enough that none waits for another.
-_IN_A_ROW = 16
+# Bursts that a thread takes in a row: enough that handing over costs nothing, few enough that none waits for another;
+# and the rows times the numbers of records that take some tenths of a second at most, for which limits wait.
+_IN_A_ROW, _SOON = 16, 1 << 28
 
 # A run: its model, where it starts, and its journey as ``EM.journey`` tells it.
 Start = tuple[Mixture, Parameters, tuple[int, float, int | None] | None]
 
 
-def first_trails(runs: Sequence[Start], source: ArraySource) -> list[Trail | None]:
+def first_trails(runs: Sequence[Start], source: ArraySource, deadline: float = math.inf) -> list[Trail | None]:
     """What the first bursts of runs bring.
 
     Parameters
@@ -32,11 +35,13 @@ def first_trails(runs: Sequence[Start], source: ArraySource) -> list[Trail | Non
         Of Gaussian components.
     source : ArraySource
         One block of rows.
+    deadline : float, default=inf
+        Moment of ``time.perf_counter()`` after which no more bursts are taken.
 
     Returns
     -------
     list of Trail or None
-        None for a run that takes no bursts, or that has no density at its start.
+        None for a run that takes no bursts, that has no density at its start, or that the deadline came before.
     """
     block, ready = source.block(0), dict[int, GaussianBurst]()
     for i, (model, start, journey) in enumerate(runs):
@@ -47,13 +52,15 @@ def first_trails(runs: Sequence[Start], source: ArraySource) -> list[Trail | Non
         if burst is not None:
             ready[i] = burst
     numbers = list(ready)
-    size = max(1, min(_IN_A_ROW, -(-len(numbers) // threads())))
+    work = source.n_rows * max((burst.records.size for burst in ready.values()), default=1)
+    size = max(1, min(_IN_A_ROW, -(-len(numbers) // threads()), _SOON // work))
     # Neighbours in a list are alike: every part gets some of each.
     n_parts = -(-len(numbers) // size)
     parts = [numbers[at::n_parts] for at in range(n_parts)]
 
     def take(part: list[int]) -> list[GaussianTrail | None]:
-        return take_bursts([ready[i] for i in part])
+        late = time.perf_counter() > deadline
+        return [None] * len(part) if late else take_bursts([ready[i] for i in part])
 
     found: list[Trail | None] = [None] * len(runs)
     for part, trails in zip(parts, map_ordered(take, parts, len(parts)), strict=True):

@@ -176,7 +176,7 @@ class CellRuns:
             journeys = isinstance(solver, EM | Auto)
             runs.append((state.model, begin, solver.journey(solver.init(begin), self.rows, most) if journeys else None))
             found.append(_Prepared(state, kind, begin))
-        trails = first_trails(runs, self.rows) if runs else [None] * len(found)
+        trails = first_trails(runs, self.rows, self.deadline) if runs else [None] * len(found)
         return [replace(one, trail=trail) for one, trail in zip(found, trails, strict=True)]
 
     def explore(self, state: CellState) -> None:
