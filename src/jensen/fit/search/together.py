@@ -54,9 +54,9 @@ def first_trails(runs: Sequence[Start], source: ArraySource, deadline: float = m
     numbers = list(ready)
     work = source.n_rows * max((burst.records.size for burst in ready.values()), default=1)
     size = max(1, min(_IN_A_ROW, -(-len(numbers) // threads()), _SOON // work))
-    # Neighbours in a list are alike: every part gets some of each.
-    n_parts = -(-len(numbers) // size)
-    parts = [numbers[at::n_parts] for at in range(n_parts)]
+    # Neighbours in a list are alike: every part gets some of each, and every thread as many parts.
+    n_parts = threads() * -(-len(numbers) // (size * threads()))
+    parts = [part for at in range(n_parts) if (part := numbers[at::n_parts])]
 
     def take(part: list[int]) -> list[GaussianTrail | None]:
         late = time.perf_counter() > deadline
