@@ -16,6 +16,7 @@ from jensen.core.parameters import Parameters
 from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.errors import NumericalFailure
+from jensen.kernels.choose import native_kernels
 from jensen.solve.accelerated import Accelerated, inside
 from jensen.solve.auto import Auto, iterations_left
 from jensen.solve.em import EM
@@ -281,6 +282,7 @@ def test_auto_accelerates_within_bursts_and_where_rows_are_many():
         assert one.n_iter > 20 and one.passes - one.n_iter == 1 + one.extrapolations[0] - one.extrapolations[1]
 
 
+@pytest.mark.skipif(native_kernels() is None, reason="bursts are native")
 def test_a_burst_is_watched_without_losing_a_point():
     model, x, _, start = small_problem(1, n=60)
     source, rule = ArraySource(x), NeverStop()
