@@ -12,10 +12,8 @@ from jensen.core.contracts import Info, Point, Request, Source, Trail
 from jensen.core.parameters import Parameters
 from jensen.errors import NumericalFailure
 from jensen.solve.accelerated import Accelerated, Climb
-from jensen.solve.em import EM, EMState, EMStretch
+from jensen.solve.em import EM, PLAIN_FIRST, EMState, EMStretch
 
-# Plain iterations before anything else is thought of: the first ones go far, and acceleration there goes astray.
-_PLAIN = 20
 # Passes that acceleration is expected to need where EM would still take n iterations: some, and a share of n.
 _SOME, _SHARE = 15.0, 1.0 / 5.0
 
@@ -86,7 +84,7 @@ class Auto:
 
     def _weighed(self, state: EMState) -> EMState | Climb:
         """The state, or one of the other solver if that is expected to be done sooner."""
-        if state.point is None or state.point.iteration < _PLAIN:
+        if state.point is None or state.point.iteration < PLAIN_FIRST:
             return state
         left = iterations_left(state.gain, state.gain_before, self.tolerance)
         if left <= _SOME + _SHARE * left:

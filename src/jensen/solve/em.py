@@ -18,8 +18,8 @@ _MIN_BURST, _MAX_BURST = 12, 256
 _CHEAP_BURST = 1 << 27
 # Points at the end of such a burst that the rule sees: knowing the gain before, it judges two plain steps for itself.
 _LOOKED_AT = 4
-# Plain steps before leaps: the first ones go far, and acceleration there goes astray. Later bursts need a few.
-_PLAIN, _PLAIN_AGAIN = 20, 3
+# Plain steps before extrapolations: the first ones go far, and acceleration there goes astray. Later bursts need a few.
+PLAIN_FIRST, _PLAIN_AGAIN = 20, 3
 # Halvings of a guarded step before the M-step is given up.
 _MAX_HALVINGS = 40
 
@@ -231,7 +231,7 @@ class EM:
             numbers = sum(value.size for value in params.values.values())
             steps = max(steps, _CHEAP_BURST // (source.n_rows * numbers))
         steps = min(steps, _MAX_BURST, most)
-        leap_after = max(_PLAIN - done, _PLAIN_AGAIN) if self.leaps else None
+        leap_after = max(PLAIN_FIRST - done, _PLAIN_AGAIN) if self.leaps else None
         return None if steps < 1 else (steps, self.enough, leap_after)
 
     def best(self, state: EMState) -> Point | None:
