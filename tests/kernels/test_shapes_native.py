@@ -37,6 +37,12 @@ def widest(monkeypatch):
     monkeypatch.setattr(choose, "choice", lambda: choose.Choice("native", isas[0], "a test asks for it", isas, native))
 
 
+def burst_of(*arguments):
+    """The points of a burst; None where it cannot be, or may not begin at its start."""
+    ready = choose.ready_burst(*arguments)
+    return None if ready is None else ready.taken()
+
+
 # --------------------------------------------------------------------------------------------- problems
 
 
@@ -235,7 +241,7 @@ def test_without_common_axes_to_begin_at_numpy_searches(name):
     covariances = scatter / counts[:, None, None]
     assert choose.native_maximize(step, (old, covariances), moments) is None
     x = np.random.default_rng(0).standard_normal((30, 3))
-    assert choose.gaussian_burst(x, None, step, 3, (np.ones(2) / 2, old, covariances), None) is None
+    assert burst_of(x, None, step, 3, (np.ones(2) / 2, old, covariances), None) is None
 
 
 @pytest.mark.parametrize("name", ["EVE", "VVE"])
@@ -371,7 +377,7 @@ def test_a_burst_is_em_step_by_step_and_never_falls(name, regularised):
         if weighted:
             step = MStep(**{**{field: getattr(step, field) for field in step.__match_args__}, "equal_weights": True})
         point = first_point(step, x, n_components, rng)
-        trail = choose.gaussian_burst(x, weight, step, 15, point, None)
+        trail = burst_of(x, weight, step, 15, point, None)
         assert (trail.done, trail.failed, trail.failure) == (15, -1, "")
         fall = np.diff(trail.objective).min()
         assert fall >= -1e-11 * np.abs(trail.objective).max(), (d, n_components)
@@ -392,10 +398,10 @@ def test_bursts_go_on_from_where_others_ended(name):
     x, rng = rows(2, 3, 3), np.random.default_rng(3)
     step = m_step(name, 3, "all", rng)
     point = first_point(step, x, 3, rng)
-    whole = choose.gaussian_burst(x, None, step, 12, point, None)
-    half = choose.gaussian_burst(x, None, step, 6, point, None)
+    whole = burst_of(x, None, step, 12, point, None)
+    half = burst_of(x, None, step, 6, point, None)
     weights, means, covariances, *moments = half.point(6)
-    rest = choose.gaussian_burst(x, None, step, 6, (weights, means, covariances), tuple(moments))
+    rest = burst_of(x, None, step, 6, (weights, means, covariances), tuple(moments))
     np.testing.assert_array_equal(rest.records[1:], whole.records[7:])
 
 
@@ -434,7 +440,7 @@ def test_a_collapse_ends_a_burst_and_is_named(name):
     x = np.concatenate([np.random.default_rng(0).standard_normal((60, 2)), np.full((8, 2), 9.0)])
     step = MStep(covariance_shape(name).layout, name, np.zeros(2))
     start = (np.array([0.9, 0.1]), np.array([[0.0, 0.0], [9.0, 9.0]]), laid_out(step.layout, np.stack([np.eye(2)] * 2)))
-    trail = choose.gaussian_burst(x, None, step, 60, start, None)
+    trail = burst_of(x, None, step, 60, start, None)
     assert 0 <= trail.done < 60 and trail.failed in (0, 1, 2)
     assert "not positive definite" in trail.failure
     assert np.isfinite(np.delete(trail.records[: trail.done + 1], -2, axis=1)).all()
@@ -447,7 +453,7 @@ def test_a_ratio_or_a_prior_saves_from_collapse(name):
     prior = m_step(name, 2, "prior", np.random.default_rng(1))
     for step in (MStep(layout, name, np.zeros(2), ratio=50.0), prior):
         sound = laid_out(layout, np.stack([np.eye(2)] * 2))
-        trail = choose.gaussian_burst(x, None, step, 40, (np.array([0.9, 0.1]), x[[0, -1]], sound), None)
+        trail = burst_of(x, None, step, 40, (np.array([0.9, 0.1]), x[[0, -1]], sound), None)
         # The ratio of gains to come is told of accelerated runs alone.
         assert trail.done == 40 and np.isfinite(np.delete(trail.records, -2, axis=1)).all()
         assert np.diff(trail.objective).min() >= -1e-11 * np.abs(trail.objective).max()

@@ -52,7 +52,6 @@ from jensen.kernels.choose import (
     native_maximize,
     ready_burst,
     remembers,
-    take_bursts,
 )
 from jensen.kernels.mstep import MStep
 from jensen.kernels.portable import Layout, gaussian_log_joint, weighted_moments
@@ -333,7 +332,7 @@ class Gaussian:
     ) -> GaussianTrail | None:
         """Many steps of a mixture's EM on one small block at once; None where there is nothing to gain by it."""
         ready = self.ready_burst(params, statistics, block, steps, equal_weights, enough, leap_after)
-        return None if ready is None else take_bursts([ready])[0]
+        return None if ready is None else ready.taken()
 
     def ready_burst(
         self,

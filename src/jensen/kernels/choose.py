@@ -287,6 +287,10 @@ class GaussianBurst:
     records: Array
     shapes: tuple[tuple[int, ...], ...]
 
+    def taken(self) -> GaussianTrail | None:
+        """Its points, where it is taken by itself; None where no M-step of the rule may begin at its start."""
+        return take_bursts([self])[0]
+
     def trail(self, done: int, failed: int, tried: int, accepted: int) -> GaussianTrail | None:
         """Its points, by what the native module says of them; None where no M-step may begin at its start."""
         return None if done == _NO_START else GaussianTrail(self.records, self.shapes, done, failed, (tried, accepted))
@@ -347,12 +351,6 @@ def ready_burst(
     arguments = (*step.arguments, n_components, steps, moments is None, enough, leap_after, records)
     shapes = (*(array.shape for array in start), (n_components,), start[1].shape, start[2].shape)
     return GaussianBurst(x, weight, arguments, records, shapes)
-
-
-def gaussian_burst(*arguments: Any, **options: Any) -> GaussianTrail | None:
-    """A burst, ready and taken; see `ready_burst`. None where it cannot be, or may not begin at its start."""
-    burst = ready_burst(*arguments, **options)
-    return None if burst is None else take_bursts([burst])[0]
 
 
 def take_bursts(bursts: Sequence[GaussianBurst]) -> list[GaussianTrail | None]:
