@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from jensen.core.contracts import Info, Run, Trail
+from jensen.core.contracts import Info, Run, StoppingRule, Trail
 from jensen.core.parameters import Parameters
 from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
@@ -121,15 +121,13 @@ class CellRuns:
     ) -> End | None:
         """A run of EM from a start, whose first burst may be known; None where it has no density."""
         limits = Limits(self._most(state, n_iter), self.deadline, self.cancel)
-        rule = rule_of(state.settings, self.rows.weight)()
         try:
-            solver = Plain(acceleration_of(state.settings)).solver(state.model, rule)
+            solver, rule = self._solver(state)
             solver = solver if trail is None else Begun(solver, trail)
             begin = start() if callable(start) else start
             ended = run(solver, with_memory(state.model, self.rows), begin, rule, limits, self._teller(state))
         except NumericalFailure as failure:
-            if state.best is None:
-                state.reason = explained(str(failure))
+            self._failed(state, failure)
             return None
         end = End(kind, ended, partial(self.judged, state))
         if ended.status in (Status.INTERRUPTED, Status.OUT_OF_TIME):
@@ -137,6 +135,17 @@ class CellRuns:
                 state.take(end)
             raise Stopped(ended.status)
         return end
+
+    def _solver(self, state: CellState) -> tuple[Any, StoppingRule]:
+        """The solver of a run of a cell, and its rule."""
+        rule = rule_of(state.settings, self.rows.weight)()
+        return Plain(acceleration_of(state.settings)).solver(state.model, rule), rule
+
+    @staticmethod
+    def _failed(state: CellState, failure: NumericalFailure) -> None:
+        """Note why a start has no density, unless others have."""
+        if state.best is None:
+            state.reason = explained(str(failure))
 
     @staticmethod
     def _most(state: CellState, n_iter: int | None) -> int:
@@ -167,11 +176,9 @@ class CellRuns:
             try:
                 begin = start()
             except NumericalFailure as failure:
-                if state.best is None:
-                    state.reason = explained(str(failure))
+                self._failed(state, failure)
                 continue
-            rule = rule_of(state.settings, self.rows.weight)()
-            solver = Plain(acceleration_of(state.settings)).solver(state.model, rule)
+            solver, _ = self._solver(state)
             most = self._most(state, _SHORT if state.best is not None and state.best.is_sound else None)
             journeys = isinstance(solver, EM | Auto)
             runs.append((state.model, begin, solver.journey(solver.init(begin), self.rows, most) if journeys else None))
