@@ -195,6 +195,35 @@ def test_rows_agree_with_numpy(shape, dtype, isa):
                 np.testing.assert_allclose(found.sum(axis=1), 1.0, rtol=1e-6 if dtype == np.float32 else 1e-14)
 
 
+@pytest.mark.parametrize("apart", [1.0, 1e3])
+def test_distances_keep_their_digits_where_a_common_covariance_is_thin(apart, isa):
+    # A direction in which components of a millionth of its width lie up to 1e9 standard deviations apart.
+    rng = np.random.default_rng(1)
+    n, d, n_components = 200, 3, 4
+    axes = np.linalg.qr(rng.standard_normal((d, d)))[0]
+    root = axes * [1.0, 1.0, 1e-6]
+    whitening = triangular_inverses(lower_factors((root @ root.T)[None]))[0]
+    centres, group = apart * rng.standard_normal((n_components, d)), rng.integers(n_components, size=n)
+    x, offsets = centres[group] + rng.standard_normal((n, d)) @ root.T, np.full(n_components, -3.0)
+    about = x.astype(np.longdouble)[:, None] - centres
+    joint = -3.0 - 0.5 * ((about @ whitening.T.astype(np.longdouble)) ** 2).sum(axis=2)
+    best = joint.max(axis=1)
+    expected = (best + np.log(np.exp(joint - best[:, None]).sum(axis=1))).sum()
+    found = choose.gaussian_moments(x, None, "tied", centres, whitening, offsets)[3]
+    assert found == pytest.approx(float(expected), rel=2e-11)
+
+
+@pytest.mark.parametrize("shape", ["full", "tied"])
+def test_a_row_that_no_component_reaches_counts_for_nothing(shape, isa):
+    x, _, _, centres, whitening, offsets = problem(shape, 40, 3, 6)
+    alone = choose.gaussian_moments(x, None, shape, centres, whitening, offsets)[:3]
+    far = np.concatenate([x, np.full((1, 3), 1e160)])
+    for found, expected in zip(
+        choose.gaussian_moments(far, None, shape, centres, whitening, offsets), alone, strict=False
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
 @pytest.mark.parametrize("dtype", DTYPES, ids=["float64", "float32"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_first_among_equal_components_gives_the_label(shape, dtype, isa):

@@ -1,15 +1,15 @@
 // Log joint densities of a sub-block, component by component, and the responsibilities that they give.
 #pragma once
 
-#include "workspace.hpp"
+#include "tied.hpp"
 
 namespace JENSEN_ISA {
 
-// Few features: all components of one strip of rows after the other, the rows and their best in registers.
+// Few features: all components of one strip of rows after the other, the rows and their best in registers. Factors lie
+// `step` apart.
 template <class T, int D, int R>
-void joint_small(const Task<T>& task, const Workspace<T>& w, int filled) {
+void joint_small(const Workspace<T>& w, int64_t step, int filled) {
     constexpr int L = kLanes<T>;
-    const int64_t step = task.shape == Shape::tied ? 0 : w.factor_size;
     for (int i = 0; i < filled; i += R * L) {
         fetch_ahead(w, i, R * L);
         Vec<T> x[R][D], best[R];
@@ -220,15 +220,16 @@ void joint_all(const Task<T>& task, Workspace<T>& w, int filled) {
         }
     }
     constexpr int R4 = kRegisters >= 32 ? 4 : 2, R2 = kRegisters >= 32 ? 2 : 1;
+    const int64_t step = task.shape == Shape::tied ? 0 : w.factor_size;
     switch (w.d) {
-        case 1: return joint_small<T, 1, R4>(task, w, filled);
-        case 2: return joint_small<T, 2, R4>(task, w, filled);
-        case 3: return joint_small<T, 3, R4>(task, w, filled);
-        case 4: return joint_small<T, 4, R4>(task, w, filled);
-        case 5: return joint_small<T, 5, R2>(task, w, filled);
-        case 6: return joint_small<T, 6, R2>(task, w, filled);
-        case 7: return joint_small<T, 7, R2>(task, w, filled);
-        case 8: return joint_small<T, 8, R2>(task, w, filled);
+        case 1: return w.whitens ? joint_whitened<T, 1, R4>(w, filled) : joint_small<T, 1, R4>(w, step, filled);
+        case 2: return w.whitens ? joint_whitened<T, 2, R4>(w, filled) : joint_small<T, 2, R4>(w, step, filled);
+        case 3: return w.whitens ? joint_whitened<T, 3, R4>(w, filled) : joint_small<T, 3, R4>(w, step, filled);
+        case 4: return w.whitens ? joint_whitened<T, 4, R4>(w, filled) : joint_small<T, 4, R4>(w, step, filled);
+        case 5: return w.whitens ? joint_whitened<T, 5, R2>(w, filled) : joint_small<T, 5, R2>(w, step, filled);
+        case 6: return w.whitens ? joint_whitened<T, 6, R2>(w, filled) : joint_small<T, 6, R2>(w, step, filled);
+        case 7: return w.whitens ? joint_whitened<T, 7, R2>(w, filled) : joint_small<T, 7, R2>(w, step, filled);
+        case 8: return w.whitens ? joint_whitened<T, 8, R2>(w, filled) : joint_small<T, 8, R2>(w, step, filled);
     }
     for (int i = 0; i < filled; i += kLanes<T>) store(w.best + i, lowest<T>());
     // Above, the factor of one component fills most of the first-level cache: all strips go past it.

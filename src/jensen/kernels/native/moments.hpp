@@ -1,7 +1,7 @@
 // Weighted moments of a sub-block about the centres of its components.
 #pragma once
 
-#include "workspace.hpp"
+#include "tied.hpp"
 
 namespace JENSEN_ISA {
 
@@ -89,23 +89,6 @@ void moments_diagonal_small(const Workspace<T>& w, int k, int filled, double* la
 #pragma GCC unroll 8
     for (int j = 0; j < D; ++j) add_lanes<T>(lanes + (D + j) * L, f[j]);
     add_lanes<T>(lanes + 2 * D * L, count);
-}
-
-// Add to a tile of the scatter, 16 numbers by rows, the sums over the lanes.
-template <class T>
-JENSEN_INLINE void add_tile(Vec<T> (&s)[kTile][kTile], double* out) {
-    if constexpr (kBytes == 64) {
-        sum_eight(s[0][0], s[0][1], s[0][2], s[0][3], s[1][0], s[1][1], s[1][2], s[1][3], out);
-        sum_eight(s[2][0], s[2][1], s[2][2], s[2][3], s[3][0], s[3][1], s[3][2], s[3][3], out + 8);
-    } else {
-        T tile[kTile];
-#pragma GCC unroll 4
-        for (int t = 0; t < kTile; ++t) {
-            sum_four(s[t][0], s[t][1], s[t][2], s[t][3], tile);
-#pragma GCC unroll 4
-            for (int u = 0; u < kTile; ++u) out[t * kTile + u] += static_cast<double>(tile[u]);
-        }
-    }
 }
 
 // Moments of component k over strips of rows: `strips` has the first row of each, all strips where it is null. Tiles
@@ -231,7 +214,8 @@ void moments_diagonal(const Task<T>& task, const Workspace<T>& w, int k, int fil
 }
 
 template <class T>
-void moments_all(const Task<T>& task, Workspace<T>& w, int filled) {
+void moments_all(const Task<T>& task, Workspace<T>& w, int filled, int plain) {
+    if (w.whitens && takes_gram(w.d, w.K, task.shape)) return gram_all(w, filled, plain);
     for (int k = 0; k < w.K; ++k) {
         double* lanes = w.lanes + static_cast<int64_t>(k) * accumulators(w.d, task.shape) * kLanes<T>;
         if (task.shape == Shape::diag || task.shape == Shape::spherical) {
@@ -267,6 +251,7 @@ template <class T>
 void finish(const Task<T>& task, Workspace<T>& w) {
     const int d = w.d;
     const bool triangles = task.shape == Shape::full || task.shape == Shape::tied;
+    if (w.whitens) return finish_whitened(task, w);
     if (d <= kSmall) {
         for (int k = 0; k < w.K; ++k) {
             const double* lane = w.lanes + static_cast<int64_t>(k) * accumulators(d, task.shape) * kLanes<T>;

@@ -29,7 +29,7 @@ void moments(Task<T>& task, void* scratch) {
         gather(task, w, start, count, filled);
         joint_all(task, w, filled);
         task.loglik += normalise(w, filled, task.weight ? 0 : count, may_prune);
-        moments_all(task, w, filled);
+        moments_all(task, w, filled, task.weight ? 0 : count);
         if (may_prune) {
             for (int i = 0; i < count; ++i) task.last[start + i] = w.label[i];
         }

@@ -94,6 +94,13 @@ JENSEN_INLINE Vec<T> or_one(Vec<T> total) {
     return total > 0 ? total : splat(T(1));
 }
 
+template <class T>
+JENSEN_INLINE Vec<T> square_root(Vec<T> v) {
+    Vec<T> root;
+    for (int l = 0; l < kLanes<T>; ++l) root[l] = static_cast<T>(__builtin_sqrt(static_cast<double>(v[l])));
+    return root;
+}
+
 // Halve the vector and add, down to one lane. Shuffles, not memory: a vector whose address is taken leaves its register.
 template <class V>
 JENSEN_INLINE auto sum_lanes(V v) {

@@ -1,6 +1,9 @@
 // The scratch of one pass: sub-blocks of transposed rows, and the parameters in the kernel's precision and order.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
+
 #include "task.hpp"
 #include "vec.hpp"
 
@@ -10,6 +13,7 @@ using jensen::Shape;
 using jensen::Task;
 
 constexpr int kSmall = 8;     // up to here every loop over features is unrolled and moments stay in registers
+constexpr double kFarApart = 1e4;  // standard deviations between components beyond which each whitens rows for itself
 constexpr int kTile = 4;      // above, triangles go in tiles of 4 x 4
 constexpr int kStrip = kRegisters >= 32 ? 4 : 2;  // vectors of rows that one tile of the E-step works on
 
@@ -25,10 +29,12 @@ struct Workspace {
     int64_t factor_size;  // numbers in one component's packed whitening factor
     T *xt, *joint, *best, *scale, *centred, *scaled, *resp, *centre, *factor, *offset, *row_weight;
     double* lanes;  // few features: vector accumulators of each component; above: tiles of each matrix
+    double* whitened;    // moments of whitened rows
     int32_t* label;      // most probable component of each row of the sub-block
     uint16_t* active;    // (strips, K) components that were not pruned in a strip of rows
     int32_t* n_active;   // (strips,)
     bool in_order;       // rows go by task.order
+    bool whitens;        // rows are whitened first
     double* origin;
     const T* ahead;  // the rows of the sub-block after this one, row-major, or null
 };
@@ -85,10 +91,25 @@ JENSEN_INLINE int64_t tiles_size(int d) {
     return n * (n + 1) / 2 * kTile * kTile;
 }
 
+// Whether rows may be whitened before anything else, and centres with them (tied.hpp).
+constexpr bool may_whiten(int d, Shape shape) { return shape == Shape::tied && d <= kSmall; }
+
+// Whether the Gram matrix of whitened rows takes less than the moments of one component after another.
+constexpr bool takes_gram(int d, int K, Shape shape) {
+    return may_whiten(d, shape) && int64_t{K + d + 1} * (K + d + 1) < int64_t{K} * (d + 1) * (d + 2);
+}
+
+// Numbers in `whitened`: counts, first moments, scatter.
+constexpr int64_t whitened_size(int d, int K, Shape shape) {
+    return may_whiten(d, shape) ? K + int64_t{K} * d + int64_t{d} * d : 0;
+}
+
 // Numbers in `lanes`.
 template <class T>
 int64_t lanes_size(int d, int K, Shape shape) {
-    if (d <= kSmall) return static_cast<int64_t>(accumulators(d, shape)) * kLanes<T> * K;
+    const int64_t small = static_cast<int64_t>(accumulators(d, shape)) * kLanes<T> * K;
+    if (takes_gram(d, K, shape)) return std::max(small, tiles_size(K + d + 1));
+    if (d <= kSmall) return small;
     return shape == Shape::full ? tiles_size(d) * K : shape == Shape::tied ? tiles_size(d) : 0;
 }
 
@@ -120,6 +141,7 @@ size_t layout(Workspace<T>& w, int d, int K, Shape shape, char* base) {
     w.offset = reinterpret_cast<T*>(take(sizeof(T) * K));
     w.origin = reinterpret_cast<double*>(take(sizeof(double) * d));
     w.lanes = reinterpret_cast<double*>(take(sizeof(double) * lanes_size<T>(d, K, shape)));
+    w.whitened = reinterpret_cast<double*>(take(sizeof(double) * whitened_size(d, K, shape)));
     const bool prunable = can_prune(d, K, shape);
     const size_t strips = prunable ? static_cast<size_t>(w.rows / (kStrip * kLanes<T>)) : 0;
     w.label = reinterpret_cast<int32_t*>(take(prunable ? sizeof(int32_t) * w.rows : 0));
@@ -138,16 +160,32 @@ void prepare(const Task<T>& task, Workspace<T>& w) {
     const double root_half = 0.70710678118654752440;
     for (int j = 0; j < d; ++j) {
         w.origin[j] = 0.0;
-        // Single precision works about a common origin, subtracted in double before rows are rounded.
-        if (sizeof(T) == sizeof(float)) {
-            for (int k = 0; k < K; ++k) w.origin[j] += task.centres[static_cast<int64_t>(k) * d + j] / K;
+        for (int k = 0; k < K; ++k) w.origin[j] += task.centres[static_cast<int64_t>(k) * d + j] / K;
+    }
+    // A row's whitened numbers are no larger than this about the origin, or they would lose digits of the distances.
+    double largest = 0.0;
+    for (int k = 0; may_whiten(d, task.shape) && k < K; ++k) {
+        const double* centre = task.centres + static_cast<int64_t>(k) * d;
+        for (int j = 0; j < d; ++j) {
+            double size = 0.0;
+            for (int l = 0; l <= j; ++l) size += std::abs(task.whitening[j * d + l] * (centre[l] - w.origin[l]));
+            largest = std::max(largest, size);
         }
     }
+    w.whitens = may_whiten(d, task.shape) && largest < kFarApart;
+    // Single precision works about the common origin, subtracted in double before rows are rounded; doubles do without.
+    for (int j = 0; j < d && sizeof(T) == sizeof(double) && !w.whitens; ++j) w.origin[j] = 0.0;
     for (int k = 0; k < K; ++k) {
         w.offset[k] = static_cast<T>(task.offsets[k]);
+        const double* from = task.centres + static_cast<int64_t>(k) * d;
         T* centre = w.centre + static_cast<int64_t>(k) * w.padded;
         for (int j = 0; j < w.padded; ++j) {
-            centre[j] = j < d ? static_cast<T>(task.centres[static_cast<int64_t>(k) * d + j] - w.origin[j]) : T(0);
+            double value = j < d ? from[j] - w.origin[j] : 0.0;
+            if (j < d && w.whitens) {
+                value = 0.0;
+                for (int l = 0; l <= j; ++l) value += task.whitening[j * d + l] * root_half * (from[l] - w.origin[l]);
+            }
+            centre[j] = static_cast<T>(value);
         }
     }
     for (int j = d; j < w.padded; ++j)
@@ -178,6 +216,23 @@ void prepare(const Task<T>& task, Workspace<T>& w) {
                     }
                 }
             }
+        }
+    }
+}
+
+// Add to a tile of the scatter, 16 numbers by rows, the sums over the lanes.
+template <class T>
+JENSEN_INLINE void add_tile(Vec<T> (&s)[kTile][kTile], double* out) {
+    if constexpr (kBytes == 64) {
+        sum_eight(s[0][0], s[0][1], s[0][2], s[0][3], s[1][0], s[1][1], s[1][2], s[1][3], out);
+        sum_eight(s[2][0], s[2][1], s[2][2], s[2][3], s[3][0], s[3][1], s[3][2], s[3][3], out + 8);
+    } else {
+        T tile[kTile];
+#pragma GCC unroll 4
+        for (int t = 0; t < kTile; ++t) {
+            sum_four(s[t][0], s[t][1], s[t][2], s[t][3], tile);
+#pragma GCC unroll 4
+            for (int u = 0; u < kTile; ++u) out[t * kTile + u] += static_cast<double>(tile[u]);
         }
     }
 }
