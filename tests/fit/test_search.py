@@ -45,6 +45,18 @@ def test_rounds_go_on_until_enough_end_at_the_best():
     assert account.confirmed == 6 and [o.n_starts for o in account.optima] == [6, 2, 4]
 
 
+def test_draws_that_led_nowhere_stand_for_rounds():
+    starts = round_by_round(TOP, LOW, MIDDLE, TOP, LOW, TOP, TOP)
+    assert found(Hills(starts), Plan(starts=2, agreeing=3))[1].rounds == 7
+    assert found(Hills(starts), Plan(starts=2, agreeing=3, in_vain=1))[1].rounds == 6
+    x, account = found(Hills(starts), Plan(starts=2, agreeing=3, in_vain=2))
+    assert (x, account.rounds, account.ending) == (TOP, 4, "agreed")
+    # Where draws led higher, they say nothing of where they led.
+    led = Hills(round_by_round(MIDDLE, LOW, LOW, TOP), {"drawn": [17]})
+    x, account = found(led, Plan(starts=2, agreeing=3, in_vain=2))
+    assert (x, account.rounds, account.confirmed) == (TOP, 6, 2)
+
+
 def test_a_round_counts_for_the_best_of_its_starts():
     x, account = found(Hills([LOW, MIDDLE, 17, 2]), Plan(starts=4, agreeing=3))
     assert (x, account.rounds) == (TOP, 3)

@@ -124,6 +124,8 @@ class Plan:
         At most.
     agreeing : int
         Rounds that must end at the best optimum; one more where others did not.
+    in_vain : int
+        Batches of draws from there that led nowhere, each of which stands for such a round, at most so many.
     max_passes : float
         After which no round and no batch of escapes is begun.
     deadline : float
@@ -134,6 +136,7 @@ class Plan:
     thorough: bool = True
     rounds: int = 12
     agreeing: int = 3
+    in_vain: int = 0
     max_passes: float = np.inf
     deadline: float = np.inf
 

@@ -47,8 +47,8 @@ _ROWS_PER_NUMBER, _FEWEST_ROWS = 50, 8_192
 _WORTH_A_SAMPLE = 2.0
 # Multiplications of a pass, about, up to which every start runs to its end.
 _CHEAP = 60_000
-# And up to which three rounds have to agree, beyond that two.
-_MODERATE = 4_000_000
+# And up to which three rounds have to agree, beyond that two; of the three, two batches of draws may stand for as many.
+_MODERATE, _IN_VAIN = 4_000_000, 2
 # Nats still to come at which a run of the search ends, and nats by which optima differ: exactly where passes cost next
 # to nothing, else about a tenth of what a likelihood-ratio test could see.
 _EXACT, _ROUGH = (1e-4, SAME_OPTIMUM), (5e-3, 2e-2)
@@ -300,7 +300,8 @@ def search_mixture(
         observer,
         outliers=treated,
     )
-    plan = Plan(12, True, 12, 4) if cheap else Plan(8, False, 30, 3 if work <= _MODERATE else 2, _PASSES / (d + 4))
+    agreeing, in_vain = (3, _IN_VAIN) if work <= _MODERATE else (2, 0)
+    plan = Plan(12, True, 12, 4) if cheap else Plan(8, False, 30, agreeing, in_vain, _PASSES / (d + 4))
     plan = replace(plan, deadline=limits.deadline)
     land.from_above = plan.agreeing if from_above and not cheap else 0
     with single_threaded_blas():

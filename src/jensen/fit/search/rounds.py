@@ -57,6 +57,7 @@ class _Place:
     starts: int = 0
     escapes: int = 0
     rounds: int = 0
+    in_vain: int = 0  # batches of draws from here that led nowhere
     tried: bool = False
     way: _Place | None = None  # where escapes from here led
 
@@ -136,7 +137,7 @@ class _Search:
         # From the best, draws may find a way that plans did not: where rounds disagree, and before their word is taken.
         best = self._best()
         if number and best.run is not self.plain and (top is not best or self._agreed()):
-            self._climb_out(best, drawn=True)
+            best.in_vain += self._climb_out(best, drawn=True) is best
 
     def _starts(self, indices: range) -> list[_Place]:
         """Draw, climb a little and drop half of the starts, again, and run the rest to their end."""
@@ -333,7 +334,8 @@ class _Search:
             return False
         best = self._best()
         unanimous = best.starts == len(self.ends) >= _UNANIMOUS
-        return unanimous or best.run is self.plain or best.rounds >= self.plan.agreeing + (best.rounds < self.rounds)
+        confirmed = best.rounds + min(best.in_vain, self.plan.in_vain)
+        return unanimous or best.run is self.plain or confirmed >= self.plan.agreeing + (best.rounds < self.rounds)
 
     def _map(self, function: Callable[[T], U], items: Sequence[T]) -> list[U]:
         self._look_at_the_clock()
