@@ -191,7 +191,7 @@ def test_first_bursts_of_many_runs_are_those_of_each(threads):
         plain.append(run(solver, source, start, rule))
     for n in (1, 2, 3):
         threads(n)
-        trails = first_trails(runs, source)
+        trails = first_trails(runs, len(runs), source)
         for trail, (model, start, _), one in zip(trails, runs, plain, strict=True):
             rule = AitkenRule(source.weight)
             other = run(Begun(Plain("auto").solver(model, rule), trail), source, start, rule)
@@ -206,18 +206,34 @@ def test_runs_that_take_no_bursts_begin_by_themselves():
     source = ArraySource(table(0, 200, 2, 2))
     start = start_from(model, source.x, np.arange(200) % 2)
     singular = start.replace(covariances=np.zeros((2, 2, 2)))
-    found = first_trails(
-        [(model, start, None), (model, singular, (9, 0.0, None)), (model, start, (9, 0.0, None))], source
-    )
-    assert found[0] is None and found[1] is None and len(found[2].objectives) == 10
+    runs = [(model, start, None), (model, singular, (9, 0.0, None)), None, (model, start, (9, 0.0, None))]
+    found = list(first_trails(runs, len(runs), source))
+    assert found[:3] == [None] * 3 and len(found[3].objectives) == 10
 
 
 def test_after_the_deadline_nothing_is_taken_ahead():
     model = mixture(2, 2, "VVV")
     source = ArraySource(table(0, 200, 2, 2))
     runs = [(model, start_from(model, source.x, np.arange(200) % 2), (9, 0.0, None))] * 3
-    assert first_trails(runs, source, time.perf_counter() - 1.0) == [None] * 3
-    assert all(first_trails(runs, source, time.perf_counter() + 100.0))
+    assert list(first_trails(runs, 3, source, time.perf_counter() - 1.0)) == [None] * 3
+    assert all(first_trails(runs, 3, source, time.perf_counter() + 100.0))
+
+
+def test_runs_are_asked_for_while_others_are_on_their_way(threads):
+    model = mixture(2, 2, "VVV")
+    source = ArraySource(table(0, 200, 2, 2))
+    start, asked = start_from(model, source.x, np.arange(200) % 2), []
+
+    def runs():
+        for i in range(80):
+            asked.append(i)
+            yield model, start, (9, 0.0, None)
+
+    for n in (1, 2):
+        threads(n)
+        asked.clear()
+        for i, trail in enumerate(first_trails(runs(), 80, source)):
+            assert trail is not None and i < len(asked) <= i + 8 * (n + 1)
 
 
 def test_smallest_ratios_are_those_of_lapack():

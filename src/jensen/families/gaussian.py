@@ -128,6 +128,8 @@ class Gaussian:
 
     def unregularised(self) -> Gaussian:
         """The same family without R, prior and constraint, whose objective is the plain likelihood."""
+        if self.prior is None and self.ratio == np.inf and not self.ridge.any():
+            return self
         return Gaussian(self.n_components, self.n_features, self.shape, np.zeros(self.n_features), self.floor)
 
     def of(self, n_components: int) -> Gaussian:
@@ -386,11 +388,13 @@ class Gaussian:
         besides = 0.0 if self.prior is None else self.prior.count
         least = 2 if self.kind.is_common else self.n_features + 1
         needed = "2" if self.kind.is_common else f"d + 1 = {least}"
-        found = [
-            f"component {k} rests on {_below(count, least)} effective rows, fewer than {needed}"
-            for k, count in enumerate(counts)
-            if count + besides < least
-        ]
+        found = []
+        if not counts.min() + besides >= least:
+            found = [
+                f"component {k} rests on {_below(count, least)} effective rows, fewer than {needed}"
+                for k, count in enumerate(counts)
+                if count + besides < least
+            ]
         floor = self.ridge if self.floor is None else self.floor
         if clear_of(factors(self.layout, params, floor)[2], NEARLY_SINGULAR):
             return tuple(found)

@@ -1,70 +1,83 @@
 """The first bursts of many runs on the same small data, taken on all threads without Python between them.
 
 A burst takes less than the Python around it, and threads that take turns at Python gain nothing by one another. Bursts
-that are taken in a row let them.
+that are taken in a row let them, while the caller gets the next runs ready and goes on with those that are there.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 
 from jensen.core.contracts import Trail
 from jensen.core.parameters import Parameters
 from jensen.data.arrays import ArraySource
-from jensen.data.pool import map_ordered, threads
+from jensen.data.pool import map_ordered
 from jensen.families.gaussian import Gaussian
 from jensen.kernels.choose import GaussianBurst, GaussianTrail, take_bursts
 from jensen.models.mixture import Mixture
 
 # Bursts that a thread takes in a row: enough that handing over costs nothing, few enough that none waits for another;
 # and the rows times the numbers of records that take some tenths of a second at most, for which limits wait.
-_IN_A_ROW, _SOON = 16, 1 << 28
+_IN_A_ROW, _SOON = 8, 1 << 28
 
 # A run: its model, where it starts, and its journey as ``EM.journey`` tells it.
 Start = tuple[Mixture, Parameters, tuple[int, float, int | None] | None]
+_Ready = tuple[Start | None, GaussianBurst | None]
 
 
-def first_trails(runs: Sequence[Start], source: ArraySource, deadline: float = math.inf) -> list[Trail | None]:
-    """What the first bursts of runs bring.
+def first_trails(
+    runs: Iterable[Start | None], n_runs: int, source: ArraySource, deadline: float = math.inf
+) -> Iterator[Trail | None]:
+    """What the first bursts of runs bring, in the order of the runs.
+
+    Few runs are taken by the caller's own thread. Many go to threads part by part, and runs are asked for and trails
+    given while others are on their way.
 
     Parameters
     ----------
-    runs : sequence of (Mixture, Parameters, journey)
-        Of Gaussian components.
+    runs : iterable of (Mixture, Parameters, journey) or None
+        Of Gaussian components; None in the place of a run that has no start. Asked for in the caller's thread.
+    n_runs : int
+        How many there are.
     source : ArraySource
         One block of rows.
     deadline : float, default=inf
         Moment of ``time.perf_counter()`` after which no more bursts are taken.
 
-    Returns
-    -------
-    list of Trail or None
+    Yields
+    ------
+    Trail or None
         None for a run that takes no bursts, that has no density at its start, or that the deadline came before.
     """
-    block, ready = source.block(0), dict[int, GaussianBurst]()
-    for i, (model, start, journey) in enumerate(runs):
-        if journey is None or not isinstance(model.family, Gaussian):
-            continue
+    block = source.block(0)
+
+    def ready(start: Start | None) -> GaussianBurst | None:
+        model, params, journey = start or (None, None, None)
+        if model is None or params is None or journey is None or not isinstance(model.family, Gaussian):
+            return None
         steps, enough, leap_after = journey
-        burst = model.family.ready_burst(start, None, block, steps, model.equal_weights, enough, leap_after)
-        if burst is not None:
-            ready[i] = burst
-    numbers = list(ready)
-    work = source.n_rows * max((burst.records.size for burst in ready.values()), default=1)
-    size = max(1, min(_IN_A_ROW, -(-len(numbers) // threads()), _SOON // work))
-    # Neighbours in a list are alike: every part gets some of each, and every thread as many parts.
-    n_parts = threads() * -(-len(numbers) // (size * threads()))
-    parts = [part for at in range(n_parts) if (part := numbers[at::n_parts])]
+        return model.family.ready_burst(params, None, block, steps, model.equal_weights, enough, leap_after)
 
-    def take(part: list[int]) -> list[GaussianTrail | None]:
+    def parts() -> Iterator[list[_Ready]]:
+        part, work = list[_Ready](), 0
+        for start in runs:
+            burst = ready(start)
+            part.append((start, burst))
+            work += 0 if burst is None else source.n_rows * burst.records.size
+            if len(part) == _IN_A_ROW or work > _SOON:
+                yield part
+                part, work = [], 0
+        if part:
+            yield part
+
+    def take(part: list[_Ready]) -> tuple[list[_Ready], list[GaussianTrail | None]]:
         late = time.perf_counter() > deadline
-        return [None] * len(part) if late else take_bursts([ready[i] for i in part])
+        taken = iter(take_bursts([burst for _, burst in part if burst is not None]) if not late else ())
+        return part, [None if burst is None else next(taken, None) for _, burst in part]
 
-    found: list[Trail | None] = [None] * len(runs)
-    for part, trails in zip(parts, map_ordered(take, parts, len(parts)), strict=True):
-        for i, trail in zip(part, trails, strict=True):
-            if trail is not None and trail.done >= 0:
-                found[i] = runs[i][0].along(runs[i][1], trail, block)
-    return found
+    for part, trails in map_ordered(take, parts(), -(-n_runs // _IN_A_ROW)):
+        for (start, _), trail in zip(part, trails, strict=True):
+            there = start is not None and trail is not None and trail.done >= 0
+            yield start[0].along(start[1], trail, block) if there else None  # type: ignore[index, arg-type]

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from threading import Event
@@ -195,9 +196,11 @@ class _Grid(CellRuns):
             state.sampled = not whole
         self.labels = self.cut_trees()
         for number in range(self.several):
-            self.prepared = {one.state.name: one for one in self.prepare(open_states, number)}
-            exploring = [state for state in open_states if state.name in self.prepared]
-            self._each("explore", exploring, self.explore, part=(number, self.several))
+            exploring = [state for state in open_states if number < len(self._starts(state))]
+            # An exception leaves no burst behind.
+            with closing(self.prepare(exploring, number)) as prepared:
+                self.prepared = prepared
+                self._each("explore", exploring, partial(self.explore, number), part=(number, self.several))
         self._compare(open_states)
         if not whole:
             self.rows = self.source

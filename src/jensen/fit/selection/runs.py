@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 from functools import partial
 from threading import Event
 from typing import Any
@@ -56,14 +57,9 @@ class Stopped(Exception):
         self.status = status
 
 
-@dataclass(frozen=True)
-class _Prepared:
-    """A start of a cell, and what the first burst from there brought, if that is known."""
-
-    state: CellState
-    kind: str
-    start: _From
-    trail: Trail | None = None
+# A cell's start: its kind, where it begins, and what the first burst from there brought, if that is known; None where
+# it has no density.
+Prepared = tuple[str, Parameters, Trail | None] | None
 
 
 class CellRuns:
@@ -87,8 +83,8 @@ class CellRuns:
         Whether cells look at the starts that others give them even if they lie above those.
     together : bool
         Whether the rows are so few that runs take their first bursts together.
-    prepared : dict
-        By cell, the own start that is explored next.
+    prepared : iterator of Prepared
+        Where runs are so few that they are explored one after another: the own starts of the cells in turn.
     states : list of CellState
         The cells.
     observer : SelectionObserver or None
@@ -109,7 +105,7 @@ class CellRuns:
     several: int
     searches: bool
     together: bool
-    prepared: dict[tuple[int, str], _Prepared]
+    prepared: Iterator[Prepared]
     states: list[CellState]
     observer: SelectionObserver | None
     task: Task
@@ -162,34 +158,38 @@ class CellRuns:
         task = replace(self.task, n_components=state.k, covariance_type=state.kind.label)
         return lambda info: observer(task, len(state.ends), info)
 
-    def prepare(self, states: list[CellState], number: int) -> list[_Prepared]:
-        """Own start number `number` of each cell that has one, with its first burst, which all take together."""
-        found, runs = list[_Prepared](), list[Start]()
-        for state in states:
-            starts = self._starts(state)
-            if number >= len(starts):
-                continue
-            kind, start = starts[number]
-            if not self.together:
-                found.append(_Prepared(state, kind, start))
-                continue
-            try:
-                begin = start()
-            except NumericalFailure as failure:
-                self._failed(state, failure)
-                continue
-            solver, _ = self._solver(state)
-            most = self._most(state, _SHORT if state.best is not None and state.best.is_sound else None)
-            journeys = isinstance(solver, EM | Auto)
-            runs.append((state.model, begin, solver.journey(solver.init(begin), self.rows, most) if journeys else None))
-            found.append(_Prepared(state, kind, begin))
-        trails = first_trails(runs, self.rows, self.deadline) if runs else [None] * len(found)
-        return [replace(one, trail=trail) for one, trail in zip(found, trails, strict=True)]
+    def prepare(self, states: list[CellState], number: int) -> Generator[Prepared, None, None]:
+        """Own start number `number` of each of these cells, with its first burst, which all take together."""
+        begun = deque[tuple[str, Parameters] | None]()
 
-    def explore(self, state: CellState) -> None:
-        """A cell's own start that is prepared."""
-        mine = self.prepared[state.name]
-        self.attempt(state, mine.kind, mine.start, mine.trail)
+        def starts() -> Iterator[Start | None]:
+            for state in states:
+                kind, make = self._starts(state)[number]
+                try:
+                    begin = make()
+                except NumericalFailure as failure:
+                    self._failed(state, failure)
+                    begun.append(None)
+                    yield None
+                    continue
+                begun.append((kind, begin))
+                solver, _ = self._solver(state)
+                most = self._most(state, _SHORT if state.best is not None and state.best.is_sound else None)
+                journeys = isinstance(solver, EM | Auto)
+                yield state.model, begin, solver.journey(solver.init(begin), self.rows, most) if journeys else None
+
+        for trail in first_trails(starts(), len(states), self.rows, self.deadline):
+            start = begun.popleft()
+            yield None if start is None else (*start, trail)
+
+    def explore(self, number: int, state: CellState) -> None:
+        """Own start number `number` of a cell."""
+        if not self.together:
+            self.attempt(state, *self._starts(state)[number])
+            return
+        prepared = next(self.prepared)
+        if prepared is not None:
+            self.attempt(state, *prepared)
 
     def attempt(self, state: CellState, kind: str, start: _From, trail: Trail | None = None) -> None:
         """A run from a start, given up after a few steps if it does not seem to lead higher than the cell is."""
@@ -278,7 +278,8 @@ class CellRuns:
         if len(starts) == 1:
             return starts
         few = (_PROMISING, 0.0, None)
-        trails = first_trails([(state.model, start, few) for _, start in starts], self.rows) if self.together else []
+        runs = [(state.model, start, few) for _, start in starts]
+        trails = list(first_trails(runs, len(runs), self.rows)) if self.together else []
         if not all(trails) or not trails:
             begun = [self.climb(state, kind, start, _PROMISING) for kind, start in starts]
             ends = [end for end in begun if end is not None]

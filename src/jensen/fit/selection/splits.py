@@ -41,8 +41,7 @@ def split_starts(model: Mixture, params: Parameters) -> list[Parameters]:
     family: Gaussian = model.family  # type: ignore[assignment]
     matrices = full_covariances(family.layout, params)
     found = list[Parameters]()
-    for k, matrix in enumerate(matrices):
-        values, axes = np.linalg.eigh(matrix)
+    for k, (matrix, values, axes) in enumerate(zip(matrices, *np.linalg.eigh(matrices), strict=True)):
         # Of a sphere, another axis for each component.
         at = k % len(values) if family.layout == "spherical" else -1
         step = _APART * np.sqrt(values[at]) * axes[:, at]
