@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from mixtures import SHAPES, fit, mixture, table
+from mixtures import SHAPES, fit, mixture, start_from, table
 
 import jensen.fit.search.mixtures as module
 from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
+from jensen.errors import NumericalFailure
 from jensen.fit.search.landscape import Plan
 
 CLEAR = table(0, 4000, 2, 4, spread=6.0)
@@ -125,6 +126,28 @@ def test_one_optimum_is_one_whatever_the_order_of_its_components():
     # Two components on one place are not one on each of two.
     twice = params.replace(means=params["means"][[0, 0, 1]])
     assert not land.same(twice, params) and not land.same(params, twice)
+
+
+@pytest.mark.parametrize("rows", [CLEAR, CLEAR.astype(np.float32)], ids=["bursts", "none"])
+def test_climbs_of_a_batch_are_those_of_each(rows, threads):
+    model = mixture(3, 2, "full")
+    land = module.MixtureLandscape(
+        model, _summary(CLEAR), 0, lambda i: None, "off", module.Limits(30), "avoid", module.serially, 1e-4, 1e-3
+    )
+    land.rows = land.source = ArraySource(rows)
+    starts = [start_from(model, CLEAR, (np.arange(len(CLEAR)) // size) % 3) for size in range(1, 12)]
+    # One has no density, and for one nothing is left of the limit.
+    starts[4] = starts[4].replace(covariances=np.zeros((3, 2, 2)))
+    before = [0, 5, 30, *range(20, 28)]
+    alone = [None if i == 4 else land.climb(start, 8, before[i]) for i, start in enumerate(starts)]
+    for n in (1, 2):
+        threads(n)
+        found = land.climb_all(starts, 8, before, module.serially)
+        assert isinstance(found[4], NumericalFailure)
+        for run, one in zip(found, alone, strict=True):
+            if one is not None:
+                assert run.trace == one.trace and run.status is one.status and run.n_iter == one.n_iter
+                np.testing.assert_array_equal(run.params["means"], one.params["means"])
 
 
 def _summary(x):

@@ -7,6 +7,7 @@ from jensen.core.contracts import Run
 from jensen.core.parameters import Parameters
 from jensen.core.status import Status
 from jensen.errors import NumericalFailure
+from jensen.fit.search.climbing import Climbing
 from jensen.fit.search.landscape import Drawn, Verdict
 
 # Three tops: 40 at 4, 60 at 12, 90 at 20.
@@ -24,7 +25,7 @@ class Hills:
     def __init__(self, starts, jumps=None, faulty=(), narrow=None, heights=HILLS, max_iter=1000, cost=0.0):
         self.cost, self.heights, self.starts, self.jumps = cost, heights, starts, jumps or {}
         self.faulty, self.narrow = faulty, narrow or {}
-        self.interrupted, self.recent, self.slack, self.n_rows = False, [], 1e-3, 7
+        self.interrupted, self.recent, self.slack, self.n_rows, self.quick = False, [], 1e-3, 7, False
         self.regrouped = []
         self.asked, self.drawn, self.finished, self.max_iter = [], [], [], max_iter
 
@@ -47,6 +48,8 @@ class Hills:
         run = Run(at(x), None, trace[-1], status, len(trace) - 1, float(len(trace)), tuple(trace))
         self.recent.append(run)
         return run
+
+    climb_all = Climbing.climb_all
 
     def finish(self, start, index=None, before=0):
         self.finished.append(index)

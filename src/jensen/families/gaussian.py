@@ -52,6 +52,7 @@ from jensen.kernels.choose import (
     native_maximize,
     ready_burst,
     remembers,
+    takes_bursts,
 )
 from jensen.kernels.mstep import MStep
 from jensen.kernels.portable import Layout, gaussian_log_joint, weighted_moments
@@ -335,6 +336,10 @@ class Gaussian:
         """Many steps of a mixture's EM on one small block at once; None where there is nothing to gain by it."""
         ready = self.ready_burst(params, statistics, block, steps, equal_weights, enough, leap_after)
         return None if ready is None else ready.taken()
+
+    def in_bursts(self, block: Block) -> bool:
+        """Whether steps on a block go in bursts, around which Python takes about as long."""
+        return takes_bursts(block.x, self.m_step, self.n_components)
 
     def ready_burst(
         self,

@@ -335,11 +335,10 @@ def ready_burst(
     GaussianBurst or None
         For `take_bursts`. None where there is no native kernel, or the problem is too large to gain by it.
     """
-    n_components, d = start[1].shape
-    head = sum(array.size for array in start)
-    work = len(x) * n_components * (d + 1) * (d + 2)
-    if choice().module is None or not _is_small(step, n_components, d) or x.dtype != np.float64 or work > _BURST_WORK:
+    n_components = len(start[1])
+    if not takes_bursts(x, step, n_components):
         return None
+    head = sum(array.size for array in start)
     length = 2 * head + _MARKS
     steps = min(steps, _BURST_NUMBERS // length)
     if steps < 1:
@@ -351,6 +350,14 @@ def ready_burst(
     arguments = (*step.arguments, n_components, steps, moments is None, enough, leap_after, records)
     shapes = (*(array.shape for array in start), (n_components,), start[1].shape, start[2].shape)
     return GaussianBurst(x, weight, arguments, records, shapes)
+
+
+def takes_bursts(x: AnyArray, step: MStep, n_components: int) -> bool:
+    """Whether a block (n, d) is so small that calls cost about as much as the work, and the kernel native."""
+    n, d = x.shape
+    work = n * n_components * (d + 1) * (d + 2)
+    small = work <= _BURST_WORK and _is_small(step, n_components, d)
+    return choice().module is not None and small and x.dtype == np.float64
 
 
 def take_bursts(bursts: Sequence[GaussianBurst]) -> list[GaussianTrail | None]:

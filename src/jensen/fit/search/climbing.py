@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from jensen.core.block import Array
-from jensen.core.contracts import Info, Run
+from jensen.core.contracts import Info, Run, Trail
 from jensen.core.parameters import Parameters
 from jensen.core.status import Status
 from jensen.errors import NumericalFailure
+from jensen.fit.search.landscape import Together
+from jensen.solve.begun import Begun
 from jensen.solve.loop import Limits, run
 from jensen.solve.stopping import AitkenRule
 from jensen.solve.variants import Plain, Variant
@@ -53,9 +55,27 @@ class Climbing:
     recent: deque[Run[Any]]
     interrupted: bool
 
+    @property
+    def quick(self) -> bool:
+        """Whether short runs go better in batches than each on a thread."""
+        return False
+
     def climb(self, start: Parameters, n_iter: int, before: int = 0) -> Run[Any]:
         """So many plain steps."""
         return self._run(Plain("off"), start, min(n_iter, self.limits.max_iter - before), None)
+
+    def climb_all(
+        self, starts: Sequence[Parameters], n_iter: int, before: Sequence[int], together: Together
+    ) -> list[Run[Any] | NumericalFailure]:
+        """So many plain steps from each of these, or why there is no density."""
+
+        def climb(number: int) -> Run[Any] | NumericalFailure:
+            try:
+                return self.climb(starts[number], n_iter, before[number])
+            except NumericalFailure as failure:
+                return failure
+
+        return together(climb, range(len(starts)))
 
     def finish(self, start: Parameters, index: int | None = None, before: int = 0) -> Run[Any]:
         """Up to an optimum."""
@@ -66,14 +86,23 @@ class Climbing:
         """Who is told of the points of start number `index`."""
         raise NotImplementedError
 
-    def _run(self, variant: Variant, start: Parameters, n_iter: int, told: Callable[[Info], None] | None) -> Run[Any]:
+    def _run(
+        self,
+        variant: Variant,
+        start: Parameters,
+        n_iter: int,
+        told: Callable[[Info], None] | None,
+        trail: Trail | None = None,
+    ) -> Run[Any]:
         # Of a batch that was interrupted no further run is begun.
         if self.interrupted:
             raise KeyboardInterrupt
         rule = AitkenRule(self.source.weight, tol=self.tolerance)
         limits = replace(self.limits, max_iter=max(n_iter, 0))
+        solver = variant.solver(self.model, rule)
         try:
-            ended = run(variant.solver(self.model, rule), variant.source(self.source), start, rule, limits, told)
+            solver = solver if trail is None else Begun(solver, trail)
+            ended = run(solver, variant.source(self.source), start, rule, limits, told)
         except (FloatingPointError, np.linalg.LinAlgError) as error:
             raise NumericalFailure(str(error)) from error
         self.recent.append(ended)

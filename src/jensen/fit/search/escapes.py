@@ -37,6 +37,8 @@ from jensen.solve.variants import Plain
 _LOCAL_STEPS = 16
 # Rows of a component that its split looks at.
 _LOCAL_ROWS = 1_024
+# Rows of a component times squares of features from which its split is worth a thread.
+_WORTH_A_THREAD = 1 << 17
 # Moves of each kind in a batch.
 _SPLITS, _SWAPS, _DEATHS, _DRAWN, _ALL_PAIRS = 8, 1, 1, 8, 24
 # And in one that draws.
@@ -114,7 +116,9 @@ def gaussian_escapes(
     def split(j: int) -> _Split | None:
         return _split(model, source, weight * resp[:, j], labels == j, np.random.default_rng(seeds[j]))
 
-    splits = together(split, range(k))
+    # Around short runs on few rows, threads would only take turns at Python.
+    few = min(source.n_rows / k, _LOCAL_ROWS) * (family.n_features + 1) * (family.n_features + 2) < _WORTH_A_THREAD
+    splits = (serially if few else together)(split, range(k))
     moves = _moves(family, params, float(weight.sum()), splits)
     if _is_plain(splits, moves, resp.max(axis=1), weight):
         return None

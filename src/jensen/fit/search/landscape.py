@@ -10,6 +10,10 @@ import numpy as np
 
 from jensen.core.contracts import Run
 from jensen.core.parameters import Parameters
+from jensen.errors import NumericalFailure
+
+# Applies a function to every item of a batch, in threads or not, and returns the results in order.
+Together = Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]]
 
 
 @dataclass(frozen=True)
@@ -60,11 +64,16 @@ class Landscape(Protocol):
         The last runs that ended, whichever they were: what is left of a batch that was interrupted.
     slack : float
         Objectives that differ by no more, in nats, are the same to the search.
+    quick : bool
+        Whether short runs are so quick that they go better in batches than each on a thread.
     """
 
     interrupted: bool
     recent: Any
     slack: float
+
+    @property
+    def quick(self) -> bool: ...
 
     @property
     def n_rows(self) -> int:
@@ -77,6 +86,12 @@ class Landscape(Protocol):
 
     def climb(self, start: Parameters, n_iter: int, before: int = 0) -> Run[Any]:
         """So many plain steps; `before` were taken already, which counts where there is a limit."""
+        ...
+
+    def climb_all(
+        self, starts: Sequence[Parameters], n_iter: int, before: Sequence[int], together: Together
+    ) -> list[Run[Any] | NumericalFailure]:
+        """So many plain steps from each of these, or why there is no density; on threads by `together`, if at all."""
         ...
 
     def finish(self, start: Parameters, index: int | None = None, before: int = 0) -> Run[Any]:
@@ -139,10 +154,6 @@ class Plan:
     in_vain: int = 0
     max_passes: float = np.inf
     deadline: float = np.inf
-
-
-# Applies a function to every item, in threads or not, and returns the results in order.
-Together = Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]]
 
 
 def serially(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from threading import Event
 from typing import Any
 
@@ -25,6 +26,7 @@ from jensen.fit.search.escapes import gaussian_escapes, gaussian_regroupings
 from jensen.fit.search.landscape import Drawn, Plan, Together, Verdict, serially
 from jensen.fit.search.rounds import search
 from jensen.fit.search.soundness import Degenerate, verdict
+from jensen.fit.search.together import first_trails
 from jensen.fit.starts.descent import components_above, descended, enlarged
 from jensen.fit.starts.draw import StartKind, draw_start
 from jensen.fit.summary import DataSummary
@@ -130,6 +132,14 @@ class MixtureLandscape(Climbing):
         """Rows of the search."""
         return self.rows.n_rows
 
+    @cached_property
+    def quick(self) -> bool:
+        """Whether runs go in bursts, which threads take without Python between them."""
+        family = self.model.family if isinstance(self.model, Mixture) else None
+        if not isinstance(family, Gaussian) or self.source is not self.rows or self.rows.n_blocks > 1:
+            return False
+        return family.in_bursts(self.rows.block(0))
+
     def draw(self, index: int) -> Drawn:
         """A start: of its kind in turn, or from above."""
         round_number, place = divmod(index, _ROUND)
@@ -153,6 +163,27 @@ class MixtureLandscape(Climbing):
         above = draw_start("kmeans", enlarged(gaussians, many), table, rng)
         params, passes = descended(gaussians, above, rows.weight, steps)
         return Drawn("from above", self.treated.around(params, outlying), passes)
+
+    def climb_all(
+        self, starts: Sequence[Parameters], n_iter: int, before: Sequence[int], together: Together
+    ) -> list[Run[Any] | NumericalFailure]:
+        """So many plain steps from each; on few rows threads take the bursts, and Python goes on in one of them."""
+        if not self.quick:
+            return super().climb_all(starts, n_iter, before, together)
+        solver = Plain("off").solver(self.model, AitkenRule(self.source.weight, tol=self.tolerance))
+        steps = [min(n_iter, self.limits.max_iter - done) for done in before]
+        runs = (
+            (self.model, start, solver.journey(solver.init(start), self.source, most))
+            for start, most in zip(starts, steps, strict=True)
+        )
+        found = list[Run[Any] | NumericalFailure]()
+        with closing(first_trails(runs, len(starts), self.source, self.limits.deadline)) as trails:
+            for start, most, trail in zip(starts, steps, trails, strict=True):
+                try:
+                    found.append(self._run(Plain("off"), start, most, None, trail))
+                except NumericalFailure as failure:
+                    found.append(failure)
+        return found
 
     @property
     def variant(self) -> Plain:

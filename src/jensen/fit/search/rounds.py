@@ -22,7 +22,7 @@ from jensen.core.status import Status
 from jensen.errors import NumericalFailure
 from jensen.fit.search.account import Account, Ending, Move, Optimum, StartRecord
 from jensen.fit.search.climbing import heading
-from jensen.fit.search.landscape import Landscape, Plan, Together, Verdict
+from jensen.fit.search.landscape import Drawn, Landscape, Plan, Together, Verdict
 from jensen.solve.loop import continued
 
 T = TypeVar("T")
@@ -143,17 +143,29 @@ class _Search:
         """Draw, climb a little and drop half of the starts, again, and run the rest to their end."""
         began = time.perf_counter()
 
-        def begin(index: int) -> tuple[int, str, Run[Any] | NumericalFailure]:
+        def begin(index: int) -> tuple[str, Drawn | Run[Any] | NumericalFailure]:
             kind = ""
             try:
-                kind, start, passes = self.land.draw(index)
-                run = self.land.finish(start, index) if self.plan.thorough else self.land.climb(start, _SHORT)
-                return index, kind, replace(run, passes=run.passes + passes)
+                drawn = self.land.draw(index)
+                kind = drawn.kind
+                if self.plan.thorough:
+                    run = self.land.finish(drawn.params, index)
+                elif self.land.quick:
+                    return kind, drawn
+                else:
+                    run = self.land.climb(drawn.params, _SHORT)
+                return kind, replace(run, passes=run.passes + drawn.passes)
             except NumericalFailure as failure:
-                return index, kind, failure
+                return kind, failure
 
+        begun = self._map(begin, indices)
+        drawn = [start for _, start in begun if isinstance(start, Drawn)]
+        climbed = iter(self._climb([start.params for start in drawn], _SHORT) if drawn else ())
         alive = list[_Begun]()
-        for index, kind, run in self._map(begin, indices):
+        for index, (kind, run) in zip(indices, begun, strict=True):
+            if isinstance(run, Drawn):
+                drawing, run = run.passes, next(climbed)
+                run = run if isinstance(run, NumericalFailure) else replace(run, passes=run.passes + drawing)
             if isinstance(run, NumericalFailure):
                 self.failure = self.failure or run
                 record = StartRecord(index, kind, -np.inf, Status.DEGENERATE, 0, (str(run),), 0.0)
@@ -190,9 +202,14 @@ class _Search:
         return keep
 
     def _further(self, alive: list[_Begun], n_iter: int) -> list[_Begun]:
-        runs = self._map(lambda one: self.land.climb(one[2].params, n_iter, one[2].n_iter), alive)
-        self.passes += sum(run.passes for run in runs)
-        return [(i, kind, continued(run, more)) for (i, kind, run), more in zip(alive, runs, strict=True)]
+        runs = self._climb([run.params for *_, run in alive], n_iter, [run.n_iter for *_, run in alive])
+        further = list[_Begun]()
+        for (index, kind, run), more in zip(alive, runs, strict=True):
+            if isinstance(more, NumericalFailure):
+                raise more
+            self.passes += more.passes
+            further.append((index, kind, continued(run, more)))
+        return further
 
     def _finish(self, alive: list[_Begun]) -> list[Run[Any]]:
         runs = self._map(lambda one: self.land.finish(one[2].params, one[0], one[2].n_iter), alive)
@@ -292,14 +309,17 @@ class _Search:
         return False
 
     def _climb_all(self, starts: Sequence[Parameters], n_iter: int) -> list[Any]:
-        def climb(start: Parameters) -> Run[Any] | None:
-            try:
-                return self.land.climb(start, n_iter)
-            except NumericalFailure:
-                return None
-
-        runs = self._map(climb, starts)
+        runs = [None if isinstance(run, NumericalFailure) else run for run in self._climb(starts, n_iter)]
         self.passes += sum(run.passes for run in runs if run is not None)
+        return runs
+
+    def _climb(
+        self, starts: Sequence[Parameters], n_iter: int, before: Sequence[int] | None = None
+    ) -> list[Run[Any] | NumericalFailure]:
+        self._look_at_the_clock()
+        runs = self.land.climb_all(starts, n_iter, before or [0] * len(starts), self.together)
+        if self.land.interrupted:
+            raise KeyboardInterrupt
         return runs
 
     def _record(self, record: StartRecord) -> None:

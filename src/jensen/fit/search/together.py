@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
+from itertools import chain, islice
 
 from jensen.core.contracts import Trail
 from jensen.core.parameters import Parameters
@@ -18,9 +19,9 @@ from jensen.families.gaussian import Gaussian
 from jensen.kernels.choose import GaussianBurst, GaussianTrail, take_bursts
 from jensen.models.mixture import Mixture
 
-# Bursts that a thread takes in a row: enough that handing over costs nothing, few enough that none waits for another;
-# and the rows times the numbers of records that take some tenths of a second at most, for which limits wait.
-_IN_A_ROW, _SOON = 8, 1 << 28
+# Bursts that a thread takes in a row at most, and the rows times the numbers of records that are enough: handing these
+# over costs little, and none waits long for another.
+_IN_A_ROW, _ENOUGH = 8, 1 << 24
 
 # A run: its model, where it starts, and its journey as ``EM.journey`` tells it.
 Start = tuple[Mixture, Parameters, tuple[int, float, int | None] | None]
@@ -29,7 +30,7 @@ _Ready = tuple[Start | None, GaussianBurst | None]
 
 def first_trails(
     runs: Iterable[Start | None], n_runs: int, source: ArraySource, deadline: float = math.inf
-) -> Iterator[Trail | None]:
+) -> Generator[Trail | None, None, None]:
     """What the first bursts of runs bring, in the order of the runs.
 
     Few runs are taken by the caller's own thread. Many go to threads part by part, and runs are asked for and trails
@@ -60,24 +61,19 @@ def first_trails(
         steps, enough, leap_after = journey
         return model.family.ready_burst(params, None, block, steps, model.equal_weights, enough, leap_after)
 
-    def parts() -> Iterator[list[_Ready]]:
-        part, work = list[_Ready](), 0
-        for start in runs:
-            burst = ready(start)
-            part.append((start, burst))
-            work += 0 if burst is None else source.n_rows * burst.records.size
-            if len(part) == _IN_A_ROW or work > _SOON:
-                yield part
-                part, work = [], 0
-        if part:
-            yield part
-
     def take(part: list[_Ready]) -> tuple[list[_Ready], list[GaussianTrail | None]]:
         late = time.perf_counter() > deadline
         taken = iter(take_bursts([burst for _, burst in part if burst is not None]) if not late else ())
         return part, [None if burst is None else next(taken, None) for _, burst in part]
 
-    for part, trails in map_ordered(take, parts(), -(-n_runs // _IN_A_ROW)):
+    found = ((start, ready(start)) for start in runs)
+    # Runs are alike enough for the first to say what others take.
+    first = list(islice(found, 1))
+    work = source.n_rows * max((burst.records.size for _, burst in first if burst is not None), default=0)
+    size = min(_IN_A_ROW, max(_ENOUGH // max(work, 1), 1))
+    every = chain(first, found)
+    parts = iter(lambda: list(islice(every, size)), [])
+    for part, trails in map_ordered(take, parts, -(-n_runs // size)):
         for (start, _), trail in zip(part, trails, strict=True):
             there = start is not None and trail is not None and trail.done >= 0
             yield start[0].along(start[1], trail, block) if there else None  # type: ignore[index, arg-type]
