@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from mixtures import SHAPES, mixture, start_from, table
 
-import jensen.fit.search.escapes as module
+import jensen.fit.search.splitting as module
 from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.fit.search.escapes import gaussian_escapes

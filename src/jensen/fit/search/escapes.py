@@ -8,8 +8,6 @@ Zhao et al. 2012), the death of one that overlaps or starves and its birth where
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from jensen.core.block import AnyArray, Array
@@ -20,25 +18,16 @@ from jensen.families.gaussian import Gaussian
 from jensen.families.moves import (
     components_of,
     heated,
-    log_determinants,
     merge_losses,
     merged_pairs,
     with_components,
 )
 from jensen.fit.search.landscape import Together, serially
 from jensen.fit.search.regrouping import regrouped, regroupings, shaken
+from jensen.fit.search.splitting import Split, Splits
 from jensen.models.mixture import Mixture
 from jensen.numerics.order import draw_by_weight
-from jensen.solve.loop import Limits, run, unless_interrupted
-from jensen.solve.stopping import AitkenRule
-from jensen.solve.variants import Plain
 
-# Steps of the EM of two on one component's rows.
-_LOCAL_STEPS = 16
-# Rows of a component that its split looks at.
-_LOCAL_ROWS = 1_024
-# Rows of a component times squares of features from which its split is worth a thread.
-_WORTH_A_THREAD = 1 << 17
 # Moves of each kind in a batch.
 _SPLITS, _SWAPS, _DEATHS, _DRAWN, _ALL_PAIRS = 8, 1, 1, 8, 24
 # And in one that draws.
@@ -53,16 +42,6 @@ _UNSURE, _PLAIN = 0.15, 2.0
 _LIKELY = 0.3
 
 
-@dataclass(frozen=True, eq=False)
-class _Split:
-    """What a second component would be worth on one component's rows, and the two."""
-
-    gain: float
-    weights: Array
-    means: Array
-    covariances: Array
-
-
 def gaussian_escapes(
     model: Mixture,
     source: ArraySource,
@@ -70,6 +49,7 @@ def gaussian_escapes(
     rng: np.random.Generator,
     drawn: bool = False,
     together: Together = serially,
+    known: Splits | None = None,
 ) -> list[tuple[str, Parameters]] | None:
     """Parameters to climb from, with the kind of move that led there; the promising ones first.
 
@@ -87,6 +67,8 @@ def gaussian_escapes(
         Whether to draw swaps alone, more of them.
     together : callable
         Applies a function to the components, in threads or not.
+    known : Splits, optional
+        What the search knows of components that it has met.
 
     Returns
     -------
@@ -110,15 +92,7 @@ def gaussian_escapes(
     if drawn:
         found = _swaps(family, params, source.x, weight, density, rng, _DRAWN_SWAPS)
         return found + _drawn_anew(model, source, params, weight, resp, rng, together, _REGROUPED)
-    labels = resp.argmax(axis=1)
-    seeds = rng.integers(2**63, size=k)
-
-    def split(j: int) -> _Split | None:
-        return _split(model, source, weight * resp[:, j], labels == j, np.random.default_rng(seeds[j]))
-
-    # Around short runs on few rows, threads would only take turns at Python.
-    few = min(source.n_rows / k, _LOCAL_ROWS) * (family.n_features + 1) * (family.n_features + 2) < _WORTH_A_THREAD
-    splits = (serially if few else together)(split, range(k))
+    splits = (Splits() if known is None else known).of_all(model, source, params, weight, resp, rng, together)
     moves = _moves(family, params, float(weight.sum()), splits)
     if _is_plain(splits, moves, resp.max(axis=1), weight):
         return None
@@ -146,58 +120,12 @@ def gaussian_regroupings(
     return [moved for _, moved in regroupings(model, source, source.row_weights, resp, params, rng, together)]
 
 
-def _split(model: Mixture, source: ArraySource, share: Array, own: AnyArray, rng: np.random.Generator) -> _Split | None:
-    """The best of two short runs of a mixture of two on a component's rows: along its main axis, and from two rows."""
-    family: Gaussian = model.family  # type: ignore[assignment]
-    rows = np.flatnonzero(own)
-    if len(rows) > _LOCAL_ROWS:
-        rows = np.sort(rng.choice(rows, _LOCAL_ROWS, replace=False))
-    d = family.n_features
-    if len(rows) < 2 * (d + 1):
-        return None
-    x, weight = np.asarray(source.x[rows], dtype=np.float64), share[rows]
-    total = weight.sum()
-    if total < 2 * (d + 1):
-        return None
-    scale = share.sum() / total
-    mean = weight @ x / total
-    about = x - mean
-    covariance = (weight[:, None] * about).T @ about / total + np.diag(family.ridge)
-    layout = {"full": covariance, "tied": covariance, "diag": np.diag(covariance)}
-    one = np.asarray(layout.get(family.layout, np.diag(covariance).mean()))
-    logs = log_determinants(family.layout, one[None], d)[0]
-    alone = -0.5 * total * (d * np.log(2 * np.pi) + logs + d)
-    values, vectors = np.linalg.eigh(covariance)
-    axis = vectors[:, -1] * np.sqrt(values[-1])
-    two = Mixture(family.of(2))
-    pair = x[draw_by_weight(weight, rng.random(2))]
-    local, best = ArraySource(x, weight), None
-    for centres in (mean + np.array([[-0.8], [0.8]]) * axis, pair):
-        spread = one * 0.5
-        covariances = spread if family.layout == "tied" else np.stack([spread, spread])
-        start = two.parameters(weights=np.array([0.5, 0.5]), means=centres, covariances=covariances)
-        rule = AitkenRule(float(total), tol=0.01)
-        try:
-            ended = run(Plain("off").solver(two, rule), local, start, rule, Limits(_LOCAL_STEPS))
-            result = unless_interrupted(ended)
-        except NumericalFailure:
-            continue
-        if two.faults(result.params, result.statistics):
-            continue
-        if best is None or result.objective > best.objective:
-            best = result
-    if best is None:
-        return None
-    weights, means, covariances = components_of(family.layout, best.params)
-    return _Split(scale * (best.objective - alone), weights, means, covariances)
-
-
 # Components i and j that become one, k that becomes two, what that seems to gain, and whether it may: where components
 # overlap, the loss on paper is too high.
 _Planned = tuple[int, int, int, float, bool]
 
 
-def _moves(family: Gaussian, params: Parameters, weight: float, splits: list[_Split | None]) -> list[_Planned]:
+def _moves(family: Gaussian, params: Parameters, weight: float, splits: list[Split | None]) -> list[_Planned]:
     """The cheapest merges with the splits of other components, by what they gain together."""
     first, second, losses = merge_losses(family.layout, params, weight)
     found = [
@@ -209,7 +137,7 @@ def _moves(family: Gaussian, params: Parameters, weight: float, splits: list[_Sp
     return sorted(found, key=lambda move: -move[3])
 
 
-def _is_plain(splits: list[_Split | None], moves: list[_Planned], surest: Array, weight: Array) -> bool:
+def _is_plain(splits: list[Split | None], moves: list[_Planned], surest: Array, weight: Array) -> bool:
     """Whether components lie so far apart, and are so round, that every merge costs many times what a split brings.
 
     Where rows belong to one component for certain, losses on paper are those of the likelihood.
@@ -221,7 +149,7 @@ def _is_plain(splits: list[_Split | None], moves: list[_Planned], surest: Array,
 
 
 def _split_and_merge(
-    family: Gaussian, params: Parameters, splits: list[_Split | None], moves: list[_Planned]
+    family: Gaussian, params: Parameters, splits: list[Split | None], moves: list[_Planned]
 ) -> list[tuple[str, Parameters]]:
     """The best moves one by one, and those that do not touch one another together."""
     found = list[tuple[str, Parameters]]()
@@ -244,7 +172,7 @@ def _split_and_merge(
     return found
 
 
-def _put(split: _Split | None, weights: Array, means: Array, covariances: Array, k: int, free: int) -> None:
+def _put(split: Split | None, weights: Array, means: Array, covariances: Array, k: int, free: int) -> None:
     """Component k becomes two: one in its place, one in a place that is free."""
     assert split is not None
     mass = weights[k]
@@ -278,7 +206,7 @@ def _drawn_anew(
 
 
 def _births(
-    family: Gaussian, params: Parameters, weight: Array, resp: Array, splits: list[_Split | None]
+    family: Gaussian, params: Parameters, weight: Array, resp: Array, splits: list[Split | None]
 ) -> list[tuple[str, Parameters]]:
     """The component that the others could best do without dies; the one that gains most by it is split."""
     with np.errstate(divide="ignore"):

@@ -26,6 +26,7 @@ from jensen.fit.search.escapes import gaussian_escapes, gaussian_regroupings
 from jensen.fit.search.landscape import Drawn, Plan, Together, Verdict, serially
 from jensen.fit.search.rounds import search
 from jensen.fit.search.soundness import Degenerate, verdict
+from jensen.fit.search.splitting import Splits
 from jensen.fit.search.together import first_trails
 from jensen.fit.starts.descent import components_above, descended, enlarged
 from jensen.fit.starts.draw import StartKind, draw_start
@@ -124,6 +125,7 @@ class MixtureLandscape(Climbing):
     def __post_init__(self) -> None:
         weight = None if (self.data.weight == 1.0).all() else self.data.weight
         self.rows = ArraySource(self.data.rows, weight)
+        self.splits = Splits()
         self.treated: Outliers = NoOutliers(self.model) if self.outliers is None else self.outliers
         self.model, self.source = self.treated.model, self.treated.over(self.rows)
 
@@ -201,7 +203,7 @@ class MixtureLandscape(Climbing):
         rows, params = self.treated.inliers(self.rows, run.params)
         if not rows.weight > 0:
             return []
-        found = gaussian_escapes(gaussians, rows, params, rng, drawn, self.together)
+        found = gaussian_escapes(gaussians, rows, params, rng, drawn, self.together, self.splits)
         share = 1.0 - float(rows.weight) / float(self.rows.weight)
         besides = [] if drawn else self.treated.escapes(self.rows, run.params)
         if found is None and not besides:

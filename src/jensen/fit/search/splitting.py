@@ -1,0 +1,230 @@
+"""What a second component would be worth in the place of one: a short EM of two on the rows that are most probably its.
+
+A search comes to the same component again and again, with others around it. What was found of it then holds.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from jensen.core.block import AnyArray, Array
+from jensen.core.parameters import Parameters
+from jensen.data.arrays import ArraySource
+from jensen.errors import NumericalFailure
+from jensen.families.gaussian import Gaussian
+from jensen.families.moves import components_of, log_determinants
+from jensen.fit.search.landscape import Together, serially
+from jensen.fit.search.together import first_trails
+from jensen.models.mixture import Mixture
+from jensen.numerics.order import draw_by_weight
+from jensen.solve.loop import Limits, run, unless_interrupted
+from jensen.solve.stopping import AitkenRule
+from jensen.solve.variants import Plain
+
+# Steps of the EM of two, and the gain to come at which they end.
+_STEPS, _TOL = 16, 0.01
+# Rows of a component that its split looks at.
+_ROWS = 1_024
+# Rows of a component times squares of features from which its split is worth a thread: around short runs on fewer,
+# threads would only take turns at Python.
+_WORTH_A_THREAD = 1 << 17
+# Standard deviations, and logarithms of weights and of variances, within which a component is one that was met before.
+_ALIKE = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """What a second component would be worth on one component's rows, and the two.
+
+    Attributes
+    ----------
+    gain : float
+        Nats.
+    weights, means, covariances : ndarray
+        Of the two; weights sum to 1.
+    """
+
+    gain: float
+    weights: Array
+    means: Array
+    covariances: Array
+
+
+class Splits:
+    """The splits of the components that a search has met.
+
+    Attributes
+    ----------
+    met : ndarray of shape (m, 1 + d + numbers of a covariance)
+        Logarithm of the weight, mean and covariance of each.
+    found : list of Split or None
+        Their splits; None where there is no sound one.
+    """
+
+    def __init__(self) -> None:
+        self.met: Array | None = None
+        self.found = list[Split | None]()
+
+    def of_all(
+        self,
+        model: Mixture,
+        source: ArraySource,
+        params: Parameters,
+        weight: Array,
+        resp: Array,
+        rng: np.random.Generator,
+        together: Together = serially,
+    ) -> list[Split | None]:
+        """The splits of all components of a mixture, of which only those that are new are looked at.
+
+        Parameters
+        ----------
+        model : Mixture
+            Of K Gaussian components.
+        source : ArraySource
+            n rows.
+        params : Parameters
+            Where the mixture is.
+        weight : ndarray of shape (n,)
+            Weights of the rows.
+        resp : ndarray of shape (n, K)
+            Responsibilities.
+        rng : numpy.random.Generator
+            Seeds.
+        together : callable
+            Applies a function to the components, in threads or not.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If a component's own run is interrupted.
+        """
+        family: Gaussian = model.family  # type: ignore[assignment]
+        k, d = family.n_components, family.n_features
+        weights, means, covariances = components_of(family.layout, params)
+        logs = np.log(np.maximum(weights, 1e-300))
+        variances = _variances(family.layout, covariances, d)
+        now = np.column_stack([logs, means, covariances.reshape(k, -1)])
+        known = [self._known(row, spread, family.layout) for row, spread in zip(now, np.sqrt(variances), strict=True)]
+        new = [j for j in range(k) if known[j] is None]
+        labels, seeds = resp.argmax(axis=1), rng.integers(2**63, size=k)
+
+        def split(j: int) -> Split | None:
+            return split_in_two(model, source, weight * resp[:, j], labels == j, np.random.default_rng(seeds[j]))
+
+        few = min(source.n_rows / k, _ROWS) * (d + 1) * (d + 2) < _WORTH_A_THREAD
+        looked = (serially if few else together)(split, new)
+        first = len(self.found)
+        self.met = now[new] if self.met is None else np.concatenate([self.met, now[new]])
+        self.found += looked
+        for number, j in enumerate(new):
+            known[j] = first + number
+        return [self.found[number] for number in known if number is not None]
+
+    def _known(self, component: Array, spread: Array, layout: str) -> int | None:
+        """The number of a component that is this one but for a hair."""
+        if self.met is None:
+            return None
+        d = len(spread)
+        between = np.outer(spread, spread).ravel() if layout in ("full", "tied") else spread**2
+        scale = np.concatenate([[1.0], spread, between if layout != "spherical" else between[:1]])
+        alike = (np.abs(self.met - component) <= _ALIKE * scale).all(axis=1)
+        assert alike.shape == (len(self.found),) and d > 0
+        return int(alike.argmax()) if alike.any() else None
+
+
+def _variances(layout: str, covariances: Array, d: int) -> Array:
+    """Of each component in every direction of the axes, shape (K, d)."""
+    if layout in ("full", "tied"):
+        return np.asarray(np.diagonal(covariances, axis1=1, axis2=2))
+    return covariances if layout == "diag" else np.tile(covariances[:, None], (1, d))
+
+
+def split_in_two(
+    model: Mixture, source: ArraySource, share: Array, own: AnyArray, rng: np.random.Generator
+) -> Split | None:
+    """The best of two short runs of a mixture of two on a component's rows: along its main axis, and from two rows.
+
+    Parameters
+    ----------
+    model : Mixture
+        Of Gaussian components.
+    source : ArraySource
+        n rows.
+    share : ndarray of shape (n,)
+        Their weights times the component's responsibilities.
+    own : ndarray of shape (n,) of bool
+        The rows whose most probable component it is.
+    rng : numpy.random.Generator
+        Chooses among many rows, and the two.
+
+    Returns
+    -------
+    Split or None
+        None where the rows are too few, or no run has a sound end.
+    """
+    family: Gaussian = model.family  # type: ignore[assignment]
+    rows = np.flatnonzero(own)
+    if len(rows) > _ROWS:
+        rows = np.sort(rng.choice(rows, _ROWS, replace=False))
+    d = family.n_features
+    if len(rows) < 2 * (d + 1):
+        return None
+    x, weight = np.asarray(source.x[rows], dtype=np.float64), share[rows]
+    total = weight.sum()
+    if total < 2 * (d + 1):
+        return None
+    scale = share.sum() / total
+    mean = weight @ x / total
+    about = x - mean
+    covariance = (weight[:, None] * about).T @ about / total + np.diag(family.ridge)
+    layout = {"full": covariance, "tied": covariance, "diag": np.diag(covariance)}
+    one = np.asarray(layout.get(family.layout, np.diag(covariance).mean()))
+    logs = log_determinants(family.layout, one[None], d)[0]
+    alone = -0.5 * total * (d * np.log(2 * np.pi) + logs + d)
+    values, vectors = np.linalg.eigh(covariance)
+    axis = vectors[:, -1] * np.sqrt(values[-1])
+    two = Mixture(family.of(2))
+    pair = x[draw_by_weight(weight, rng.random(2))]
+    spread = one * 0.5
+    covariances = spread if family.layout == "tied" else np.stack([spread, spread])
+    starts = [
+        two.parameters(weights=np.array([0.5, 0.5]), means=centres, covariances=covariances)
+        for centres in (mean + np.array([[-0.8], [0.8]]) * axis, pair)
+    ]
+    best: tuple[float, Parameters] | None = None
+    for objective, params, statistics in _ends(two, ArraySource(x, weight), starts, float(total)):
+        if (best is None or objective > best[0]) and not two.faults(params, statistics):
+            best = objective, params
+    if best is None:
+        return None
+    weights, means, covariances = components_of(family.layout, best[1])
+    return Split(scale * (best[0] - alone), weights, means, covariances)
+
+
+def _ends(
+    two: Mixture, rows: ArraySource, starts: list[Parameters], weight: float
+) -> list[tuple[float, Parameters, Any]]:
+    """Where short runs lead: the objectives, the parameters and the statistics."""
+    family: Gaussian = two.family  # type: ignore[assignment]
+    if family.in_bursts(rows.block(0)):
+        # Bursts end where the rule would end them, so that there is nothing for a loop to see.
+        runs = [(two, start, (_STEPS, _TOL, None)) for start in starts]
+        trails = [trail for trail in first_trails(runs, len(runs), rows) if trail is not None]
+        lasts = [len(trail.objectives) - 1 for trail in trails]
+        ended = [(float(t.objectives[at]), *t.point(at)) for t, at in zip(trails, lasts, strict=True)]
+        return [one for one in ended if math.isfinite(one[0])]
+    found = []
+    for start in starts:
+        rule = AitkenRule(weight, tol=_TOL)
+        try:
+            ended_run = run(Plain("off").solver(two, rule), rows, start, rule, Limits(_STEPS))
+        except NumericalFailure:
+            continue
+        result = unless_interrupted(ended_run)
+        found.append((result.objective, result.params, result.statistics))
+    return found
