@@ -8,27 +8,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
 from jensen.core.block import AnyArray, Array
-from jensen.core.contracts import Run
 from jensen.core.parameters import Parameters
 from jensen.data.arrays import ArraySource
-from jensen.errors import NumericalFailure
 from jensen.families.gaussian import Gaussian
 from jensen.families.moves import components_of, merge_losses, with_components
 from jensen.fit.search.climbing import matched
 from jensen.fit.search.landscape import Together, serially
+from jensen.fit.search.together import short_ends
 from jensen.fit.starts.descent import enlarged
 from jensen.fit.starts.draw import spread_out
 from jensen.fit.starts.kmeans import nearest_labels, seed_rows
 from jensen.models.mixture import Mixture
 from jensen.numerics.order import draw_distinct
-from jensen.solve.loop import Limits, run, unless_interrupted
-from jensen.solve.stopping import AitkenRule
-from jensen.solve.variants import Plain
 
 # Sizes of a group, and what its neighbours are chosen by: the merge's loss times the exponential of so much noise.
 _SIZES, _NOISE = (3, 5), 0.3
@@ -95,8 +90,8 @@ class _Group:
         z = (x - x.mean(axis=0)) / np.where(scale > 0, scale, 1.0)
         return cls(few, which, ArraySource(x, share), z, before)
 
-    def seeded(self, rng: np.random.Generator, n_iter: int, tol: float) -> tuple[Run[Any], Array] | None:
-        """EM from k-means++ seeds, and the spread (d,) it began with; None without a sound end."""
+    def seeded(self, rng: np.random.Generator) -> tuple[Parameters, Array] | None:
+        """A start from k-means++ seeds, and its spread (d,); None where different rows are too few."""
         x, weight, size = self.local.x, self.local.row_weights, len(self.which)
         seeds = seed_rows(self.standardised, weight, size, rng)
         if len(seeds) < size:
@@ -106,8 +101,7 @@ class _Group:
         variances = weight @ about**2 / weight.sum() + family.ridge
         covariances = spread_out(self.model, variances)
         start = self.model.parameters(weights=np.full(size, 1.0 / size), means=x[seeds], covariances=covariances)
-        ended = _climbed(self.model, self.local, start, n_iter, tol)
-        return None if ended is None else (ended, np.sqrt(variances))
+        return start, np.sqrt(variances)
 
     def within(self, model: Mixture, params: Parameters, own: Parameters) -> Parameters:
         """The whole with other components in the group's place, of the same weight together."""
@@ -156,14 +150,18 @@ def regrouped(
     by[chosen] = -np.inf
     which = np.sort(np.argsort(by, kind="stable")[:size])
     group = _Group.of(model, source, weight, resp, resp.argmax(axis=1), params, which, rng)
-    found = None if group is None else group.seeded(rng, _LOCAL_STEPS, 0.01)
+    found = None if group is None else group.seeded(rng)
     if group is None or found is None:
         return None
-    ended, scale = found
-    gain = ended.objective - group.model.objective(group.before, group.local.fold(group.model.expect, group.before))
-    if abs(gain) < _ALIKE and matched(ended.params["means"] / scale, group.before["means"] / scale, _NEAR):
+    start, scale = found
+    ended = _climbed(group.model, group.local, start, _LOCAL_STEPS, 0.01)
+    if ended is None:
         return None
-    return float(gain), group.within(model, params, ended.params)
+    height, reached = ended
+    gain = height - group.model.objective(group.before, group.local.fold(group.model.expect, group.before))
+    if abs(gain) < _ALIKE and matched(reached["means"] / scale, group.before["means"] / scale, _NEAR):
+        return None
+    return float(gain), group.within(model, params, reached)
 
 
 def regroupings(
@@ -207,15 +205,17 @@ def regroupings(
         here = None if group is None else _climbed(group.model, group.local, group.before, _FIT_STEPS, _FIT_TOL)
         if group is None or here is None:
             return []
-        heights, found = [here.objective], list[tuple[float, Parameters]]()
-        for _ in range(_FITS):
-            fitted = group.seeded(own, _FIT_STEPS, _FIT_TOL)
-            if fitted is None:
+        height, _ = here
+        heights, found = [height], list[tuple[float, Parameters]]()
+        drawn = [group.seeded(own) for _ in range(_FITS)]
+        starts = [one[0] for one in drawn if one is not None]
+        for ended in short_ends(group.model, group.local, starts, _FIT_STEPS, _FIT_TOL):
+            if ended is None or ended[0] < height - _LOST or min(abs(ended[0] - other) for other in heights) <= _APART:
                 continue
-            height = fitted[0].objective
-            if height > here.objective - _LOST and min(abs(height - other) for other in heights) > _APART:
-                heights.append(height)
-                found.append((float(height - here.objective), group.within(model, params, fitted[0].params)))
+            reached, fitted, statistics = ended
+            if not group.model.faults(fitted, statistics):
+                heights.append(reached)
+                found.append((reached - height, group.within(model, params, fitted)))
         return found
 
     return sorted((end for some in together(ends, range(len(groups))) for end in some), key=lambda end: -end[0])
@@ -257,13 +257,12 @@ def shaken(
     if not drawn.sum() > 0:
         return None
     ended = _climbed(model, ArraySource(source.x, drawn * (weight.sum() / drawn.sum())), params, _SHAKEN_STEPS, 0.01)
-    return None if ended is None else ended.params
+    return None if ended is None else ended[1]
 
 
-def _climbed(model: Mixture, source: ArraySource, start: Parameters, n_iter: int, tol: float) -> Run[Any] | None:
-    rule = AitkenRule(source.weight, tol=tol)
-    try:
-        ended = unless_interrupted(run(Plain("off").solver(model, rule), source, start, rule, Limits(n_iter)))
-    except NumericalFailure:
-        return None
-    return None if model.faults(ended.params, ended.statistics) else ended
+def _climbed(
+    model: Mixture, source: ArraySource, start: Parameters, n_iter: int, tol: float
+) -> tuple[float, Parameters] | None:
+    """The objective and the parameters at the end of a short run; None if it is degenerate."""
+    (ended,) = short_ends(model, source, [start], n_iter, tol)
+    return None if ended is None or model.faults(*ended[1:]) else ended[:2]

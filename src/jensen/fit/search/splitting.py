@@ -5,25 +5,19 @@ A search comes to the same component again and again, with others around it. Wha
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from jensen.core.block import AnyArray, Array
 from jensen.core.parameters import Parameters
 from jensen.data.arrays import ArraySource
-from jensen.errors import NumericalFailure
 from jensen.families.gaussian import Gaussian
 from jensen.families.moves import components_of, log_determinants
 from jensen.fit.search.landscape import Together, serially
-from jensen.fit.search.together import first_trails
+from jensen.fit.search.together import short_ends
 from jensen.models.mixture import Mixture
 from jensen.numerics.order import draw_by_weight
-from jensen.solve.loop import Limits, run, unless_interrupted
-from jensen.solve.stopping import AitkenRule
-from jensen.solve.variants import Plain
 
 # Steps of the EM of two, and the gain to come at which they end.
 _STEPS, _TOL = 16, 0.01
@@ -197,34 +191,13 @@ def split_in_two(
         for centres in (mean + np.array([[-0.8], [0.8]]) * axis, pair)
     ]
     best: tuple[float, Parameters] | None = None
-    for objective, params, statistics in _ends(two, ArraySource(x, weight), starts, float(total)):
+    for ended in short_ends(two, ArraySource(x, weight), starts, _STEPS, _TOL):
+        if ended is None:
+            continue
+        objective, params, statistics = ended
         if (best is None or objective > best[0]) and not two.faults(params, statistics):
             best = objective, params
     if best is None:
         return None
     weights, means, covariances = components_of(family.layout, best[1])
     return Split(scale * (best[0] - alone), weights, means, covariances)
-
-
-def _ends(
-    two: Mixture, rows: ArraySource, starts: list[Parameters], weight: float
-) -> list[tuple[float, Parameters, Any]]:
-    """Where short runs lead: the objectives, the parameters and the statistics."""
-    family: Gaussian = two.family  # type: ignore[assignment]
-    if family.in_bursts(rows.block(0)):
-        # Bursts end where the rule would end them, so that there is nothing for a loop to see.
-        runs = [(two, start, (_STEPS, _TOL, None)) for start in starts]
-        trails = [trail for trail in first_trails(runs, len(runs), rows) if trail is not None]
-        lasts = [len(trail.objectives) - 1 for trail in trails]
-        ended = [(float(t.objectives[at]), *t.point(at)) for t, at in zip(trails, lasts, strict=True)]
-        return [one for one in ended if math.isfinite(one[0])]
-    found = []
-    for start in starts:
-        rule = AitkenRule(weight, tol=_TOL)
-        try:
-            ended_run = run(Plain("off").solver(two, rule), rows, start, rule, Limits(_STEPS))
-        except NumericalFailure:
-            continue
-        result = unless_interrupted(ended_run)
-        found.append((result.objective, result.params, result.statistics))
-    return found

@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import chain, islice
+from typing import Any
 
 from jensen.core.contracts import Trail
 from jensen.core.parameters import Parameters
 from jensen.data.arrays import ArraySource
 from jensen.data.pool import map_ordered
+from jensen.errors import NumericalFailure
 from jensen.families.gaussian import Gaussian
 from jensen.kernels.choose import GaussianBurst, GaussianTrail, take_bursts
 from jensen.models.mixture import Mixture
+from jensen.solve.loop import Limits, run, unless_interrupted
+from jensen.solve.stopping import AitkenRule
+from jensen.solve.variants import Plain
 
 # Bursts that a thread takes in a row at most, and the rows times the numbers of records that are enough: handing these
 # over costs little, and none waits long for another.
@@ -77,3 +82,51 @@ def first_trails(
         for (start, _), trail in zip(part, trails, strict=True):
             there = start is not None and trail is not None and trail.done >= 0
             yield start[0].along(start[1], trail, block) if there else None  # type: ignore[index, arg-type]
+
+
+def short_ends(
+    model: Mixture, source: ArraySource, starts: Sequence[Parameters], n_iter: int, tol: float
+) -> Iterator[tuple[float, Parameters, Any] | None]:
+    """Where short runs of EM lead that nobody looks at: by their bursts alone, where they take bursts.
+
+    Parameters
+    ----------
+    model : Mixture
+        Of Gaussian components.
+    source : ArraySource
+        The rows.
+    starts : sequence of Parameters
+        Where they begin.
+    n_iter : int
+        Steps at most.
+    tol : float
+        Nats still to come at which a run ends.
+
+    Yields
+    ------
+    tuple of float, Parameters and statistics, or None
+        The objective at the end, which may be degenerate; None for a start without density.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If a run is interrupted.
+    """
+    family: Gaussian = model.family  # type: ignore[assignment]
+    if family.in_bursts(source.block(0)):
+        runs = [(model, start, (n_iter, tol, None)) for start in starts]
+        for trail in first_trails(runs, len(runs), source):
+            last = -1 if trail is None else len(trail.objectives) - 1
+            if trail is None or not math.isfinite(trail.objectives[last]):
+                yield None
+            else:
+                yield float(trail.objectives[last]), *trail.point(last)
+        return
+    for start in starts:
+        rule = AitkenRule(source.weight, tol=tol)
+        try:
+            ended = unless_interrupted(run(Plain("off").solver(model, rule), source, start, rule, Limits(n_iter)))
+        except NumericalFailure:
+            yield None
+        else:
+            yield ended.objective, ended.params, ended.statistics
