@@ -49,7 +49,7 @@ class Hills:
         self.recent.append(run)
         return run
 
-    climb_all = Climbing.climb_all
+    climb_all, finish_all = Climbing.climb_all, Climbing.finish_all
 
     def finish(self, start, index=None, before=0):
         self.finished.append(index)

@@ -68,19 +68,20 @@ class Climbing:
         self, starts: Sequence[Parameters], n_iter: int, before: Sequence[int], together: Together
     ) -> list[Run[Any] | NumericalFailure]:
         """So many plain steps from each of these, or why there is no density."""
-
-        def climb(number: int) -> Run[Any] | NumericalFailure:
-            try:
-                return self.climb(starts[number], n_iter, before[number])
-            except NumericalFailure as failure:
-                return failure
-
-        return together(climb, range(len(starts)))
+        return together(
+            lambda number: _unless_failed(self.climb, starts[number], n_iter, before[number]), range(len(starts))
+        )
 
     def finish(self, start: Parameters, index: int | None = None, before: int = 0) -> Run[Any]:
         """Up to an optimum."""
         told = None if index is None else self.told(index)
         return self._run(self.variant, start, self.limits.max_iter - before, told)
+
+    def finish_all(
+        self, starts: Sequence[Parameters], indices: Sequence[int], together: Together
+    ) -> list[Run[Any] | NumericalFailure]:
+        """Up to an optimum from each of these starts, or why there is no density."""
+        return together(lambda number: _unless_failed(self.finish, starts[number], indices[number]), range(len(starts)))
 
     def told(self, index: int) -> Callable[[Info], None] | None:
         """Who is told of the points of start number `index`."""
@@ -109,6 +110,13 @@ class Climbing:
         if ended.status is Status.INTERRUPTED:
             self.interrupted = True
         return ended
+
+
+def _unless_failed(climb: Callable[..., Run[Any]], *given: Any) -> Run[Any] | NumericalFailure:
+    try:
+        return climb(*given)
+    except NumericalFailure as failure:
+        return failure
 
 
 def matched(left: Array, right: Array, near: float) -> bool:

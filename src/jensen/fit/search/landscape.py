@@ -65,7 +65,7 @@ class Landscape(Protocol):
     slack : float
         Objectives that differ by no more, in nats, are the same to the search.
     quick : bool
-        Whether short runs are so quick that they go better in batches than each on a thread.
+        Whether runs are so quick that they go better in batches than each on a thread.
     """
 
     interrupted: bool
@@ -91,11 +91,17 @@ class Landscape(Protocol):
     def climb_all(
         self, starts: Sequence[Parameters], n_iter: int, before: Sequence[int], together: Together
     ) -> list[Run[Any] | NumericalFailure]:
-        """So many plain steps from each of these, or why there is no density; on threads by `together`, if at all."""
+        """So many plain steps from each of these, or why there is none; on threads by `together`."""
         ...
 
     def finish(self, start: Parameters, index: int | None = None, before: int = 0) -> Run[Any]:
         """Up to an optimum; of a start, if it has an index."""
+        ...
+
+    def finish_all(
+        self, starts: Sequence[Parameters], indices: Sequence[int], together: Together
+    ) -> list[Run[Any] | NumericalFailure]:
+        """Up to an optimum from each of these starts, or why there is none; on threads by `together`."""
         ...
 
     def escapes(self, run: Run[Any], number: int, drawn: bool) -> Sequence[tuple[str, Parameters]] | None:

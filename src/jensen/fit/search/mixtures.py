@@ -172,17 +172,36 @@ class MixtureLandscape(Climbing):
         """So many plain steps from each; on few rows threads take the bursts, and Python goes on in one of them."""
         if not self.quick:
             return super().climb_all(starts, n_iter, before, together)
-        solver = Plain("off").solver(self.model, AitkenRule(self.source.weight, tol=self.tolerance))
         steps = [min(n_iter, self.limits.max_iter - done) for done in before]
+        return self._in_turn(Plain("off"), starts, steps, [None] * len(starts))
+
+    def finish_all(
+        self, starts: Sequence[Parameters], indices: Sequence[int], together: Together
+    ) -> list[Run[Any] | NumericalFailure]:
+        """Up to an optimum from each, in the same way."""
+        if not self.quick or self.accelerate not in ("auto", "off"):
+            return super().finish_all(starts, indices, together)
+        steps = [self.limits.max_iter] * len(starts)
+        return self._in_turn(self.variant, starts, steps, [self.told(index) for index in indices])
+
+    def _in_turn(
+        self,
+        variant: Plain,
+        starts: Sequence[Parameters],
+        steps: Sequence[int],
+        told: Sequence[Callable[[Info], None] | None],
+    ) -> list[Run[Any] | NumericalFailure]:
+        """Runs of so many steps, one after another, while threads take the first bursts of the next ones."""
+        solver = variant.solver(self.model, AitkenRule(self.source.weight, tol=self.tolerance))
         runs = (
             (self.model, start, solver.journey(solver.init(start), self.source, most))
             for start, most in zip(starts, steps, strict=True)
         )
         found = list[Run[Any] | NumericalFailure]()
         with closing(first_trails(runs, len(starts), self.source, self.limits.deadline)) as trails:
-            for start, most, trail in zip(starts, steps, trails, strict=True):
+            for start, most, observer, trail in zip(starts, steps, told, trails, strict=True):
                 try:
-                    found.append(self._run(Plain("off"), start, most, None, trail))
+                    found.append(self._run(variant, start, most, observer, trail))
                 except NumericalFailure as failure:
                     found.append(failure)
         return found

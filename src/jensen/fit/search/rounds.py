@@ -148,19 +148,17 @@ class _Search:
             try:
                 drawn = self.land.draw(index)
                 kind = drawn.kind
-                if self.plan.thorough:
-                    run = self.land.finish(drawn.params, index)
-                elif self.land.quick:
+                if self.land.quick:
                     return kind, drawn
-                else:
-                    run = self.land.climb(drawn.params, _SHORT)
+                start = drawn.params
+                run = self.land.finish(start, index) if self.plan.thorough else self.land.climb(start, _SHORT)
                 return kind, replace(run, passes=run.passes + drawn.passes)
             except NumericalFailure as failure:
                 return kind, failure
 
         begun = self._map(begin, indices)
-        drawn = [start for _, start in begun if isinstance(start, Drawn)]
-        climbed = iter(self._climb([start.params for start in drawn], _SHORT) if drawn else ())
+        drawn = {i: start.params for i, (_, start) in zip(indices, begun, strict=True) if isinstance(start, Drawn)}
+        climbed = iter(self._begin(list(drawn.values()), list(drawn)) if drawn else ())
         alive = list[_Begun]()
         for index, (kind, run) in zip(indices, begun, strict=True):
             if isinstance(run, Drawn):
@@ -313,14 +311,16 @@ class _Search:
         self.passes += sum(run.passes for run in runs if run is not None)
         return runs
 
+    def _begin(self, starts: Sequence[Parameters], indices: Sequence[int]) -> list[Run[Any] | NumericalFailure]:
+        if not self.plan.thorough:
+            return self._climb(starts, _SHORT)
+        return self._batch(lambda: self.land.finish_all(starts, indices, self.together))
+
     def _climb(
         self, starts: Sequence[Parameters], n_iter: int, before: Sequence[int] | None = None
     ) -> list[Run[Any] | NumericalFailure]:
-        self._look_at_the_clock()
-        runs = self.land.climb_all(starts, n_iter, before or [0] * len(starts), self.together)
-        if self.land.interrupted:
-            raise KeyboardInterrupt
-        return runs
+        done = before or [0] * len(starts)
+        return self._batch(lambda: self.land.climb_all(starts, n_iter, done, self.together))
 
     def _record(self, record: StartRecord) -> None:
         self.records.append(record)
@@ -358,8 +358,11 @@ class _Search:
         return unanimous or best.run is self.plain or confirmed >= self.plan.agreeing + (best.rounds < self.rounds)
 
     def _map(self, function: Callable[[T], U], items: Sequence[T]) -> list[U]:
+        return self._batch(lambda: self.together(function, items))
+
+    def _batch(self, work: Callable[[], list[U]]) -> list[U]:
         self._look_at_the_clock()
-        results = self.together(function, items)
+        results = work()
         if self.land.interrupted:
             raise KeyboardInterrupt
         return results

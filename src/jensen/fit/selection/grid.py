@@ -151,6 +151,7 @@ class _Grid(CellRuns):
         self.several = EXPLORED if isinstance(settings.n_init, str) else settings.n_init
         self.cancel = Event()
         self.states: list[CellState] = []
+        self.partitions = {}
         self.of: dict[tuple[int, str], CellState] = {}
         self.done = 0
         self.warnings: list[str] = []

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from jensen.core.block import AnyArray
 from jensen.core.contracts import Info, Run, StoppingRule, Trail
 from jensen.core.parameters import Parameters
 from jensen.core.status import Status
@@ -28,7 +29,7 @@ from jensen.fit.selection.cells import CellState, End, explained, reshaped
 from jensen.fit.selection.splits import duplicated, split_starts
 from jensen.fit.selection.table import SelectionObserver, Task
 from jensen.fit.settings import MixtureSettings
-from jensen.fit.starts.draw import StartKind, draw_start, from_labels
+from jensen.fit.starts.draw import StartKind, draw_labels, draw_start, from_labels
 from jensen.fit.starts.hierarchy import hierarchy
 from jensen.fit.summary import DataSummary
 from jensen.numerics.streams import stream
@@ -85,6 +86,8 @@ class CellRuns:
         Whether the rows are so few that runs take their first bursts together.
     prepared : iterator of Prepared
         Where runs are so few that they are explored one after another: the own starts of the cells in turn.
+    partitions : dict
+        Drawn partitions, by the number of components, the kind and the number of the start.
     states : list of CellState
         The cells.
     observer : SelectionObserver or None
@@ -106,6 +109,7 @@ class CellRuns:
     searches: bool
     together: bool
     prepared: Iterator[Prepared]
+    partitions: dict[tuple[int, StartKind, int], AnyArray | None]
     states: list[CellState]
     observer: SelectionObserver | None
     task: Task
@@ -220,8 +224,16 @@ class CellRuns:
         return found
 
     def _draw(self, state: CellState, kind: StartKind, number: int) -> Parameters:
-        assert self.settings.seed is not None
-        return draw_start(kind, state.model, self.table, stream(self.settings.seed, "start", number))
+        """A drawn start, whose partition all shapes share."""
+        seed, key = self.settings.seed, (state.k, kind, number)
+        assert seed is not None
+        if key not in self.partitions:
+            # Two threads may both draw it; they draw the same.
+            self.partitions[key] = draw_labels(kind, state.k, self.table, stream(seed, "start", number))
+        labels = self.partitions[key]
+        if labels is not None:
+            return from_labels(state.model, self.table, labels)
+        return draw_start(kind, state.model, self.table, stream(seed, "start", number))
 
     def cut_trees(self) -> list[dict[int, Any]]:
         """Cuts of the trees of merges for every number of components."""

@@ -54,21 +54,43 @@ def draw_start(kind: StartKind, model: Mixture, data: DataSummary, rng: np.rando
     rng : numpy.random.Generator
         The stream to draw from.
     """
-    n_components = model.n_components
-    if kind == "random":
-        return from_labels(model, data, _random_partition(data, n_components, rng))
-    z = data.standardised
-    if kind in _PARTITIONS:
-        return from_labels(model, data, _PARTITIONS[kind](z, data.weight, n_components, rng))
+    labels = draw_labels(kind, model.n_components, data, rng)
+    if labels is not None:
+        return from_labels(model, data, labels)
+    z, n_components = data.standardised, model.n_components
     if kind == "random_from_data":
         seeds = draw_distinct(data.weight, rng, n_components)
     else:
         seeds = seed_rows(z, data.weight, n_components, rng)
     # With fewer different rows than components, components share rows; coinciding ones are reported after the fit.
     seeds = seeds if len(seeds) == n_components else np.resize(seeds, n_components)
-    if kind == "kmeans" and len(set(seeds.tolist())) == n_components:
-        return from_labels(model, data, lloyd(z, data.weight, z[seeds]))
     return _from_seeds(model, data, z, seeds)
+
+
+def draw_labels(kind: StartKind, n_components: int, data: DataSummary, rng: np.random.Generator) -> AnyArray | None:
+    """The labels (m,) of the table's rows that a start of some kinds takes the M-step from, whatever the model is.
+
+    Parameters
+    ----------
+    kind, data, rng
+        As for `draw_start`.
+    n_components : int
+        Parts.
+
+    Returns
+    -------
+    ndarray of shape (m,), or None
+        None for kinds that begin with seeds, or where seeds of k-means would coincide.
+    """
+    if kind == "random":
+        return _random_partition(data, n_components, rng)
+    z = data.standardised
+    if kind in _PARTITIONS:
+        return _PARTITIONS[kind](z, data.weight, n_components, rng)
+    if kind != "kmeans":
+        return None
+    seeds = seed_rows(z, data.weight, n_components, rng)
+    return lloyd(z, data.weight, z[seeds]) if len(set(seeds.tolist())) == n_components else None
 
 
 def from_labels(model: Mixture, data: DataSummary, labels: AnyArray) -> Parameters:
