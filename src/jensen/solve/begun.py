@@ -41,7 +41,3 @@ class Begun(Following):
         if state.point is None:
             return self.solver.along(state, self.trail)
         return self.solver.ahead(state, source, most)
-
-    def extrapolations(self, state: Any) -> tuple[int, int]:
-        """Extrapolations that were tried, and those that were accepted."""
-        return state.tried, state.accepted

@@ -41,3 +41,8 @@ class Following:
     def best(self, state: Any) -> Point | None:
         """The other's best point."""
         return self.solver.best(state)
+
+    def extrapolations(self, state: Any) -> tuple[int, int]:
+        """Extrapolations that were tried, and those that were accepted."""
+        own = getattr(self.solver, "extrapolations", None)
+        return (0, 0) if own is None else own(state)

@@ -175,11 +175,6 @@ class Recorder(Following):
             self._note_refused(before, self._tried, -np.inf)
         return left
 
-    def extrapolations(self, state: Any) -> tuple[int, int]:
-        """Extrapolations that were tried, and those that were accepted."""
-        own = getattr(self.solver, "extrapolations", None)
-        return (0, 0) if own is None else own(state)
-
 
 def recorded(
     solver: Solver[Any],
