@@ -51,10 +51,13 @@ def test_draws_that_led_nowhere_stand_for_rounds():
     assert found(Hills(starts), Plan(starts=2, agreeing=3, in_vain=1))[1].rounds == 6
     x, account = found(Hills(starts), Plan(starts=2, agreeing=3, in_vain=2))
     assert (x, account.rounds, account.ending) == (TOP, 4, "agreed")
-    # Where draws led higher, they say nothing of where they led.
-    led = Hills(round_by_round(MIDDLE, LOW, LOW, TOP), {"drawn": [17]})
-    x, account = found(led, Plan(starts=2, agreeing=3, in_vain=2))
-    assert (x, account.rounds, account.confirmed) == (TOP, 6, 2)
+    # Where most rounds end elsewhere, they do not.
+    seldom = Hills(round_by_round(TOP, LOW, LOW, LOW, TOP, LOW, LOW, LOW))
+    x, account = found(seldom, Plan(starts=2, agreeing=3, in_vain=2, rounds=8))
+    assert (x, account.rounds, account.confirmed, account.ending) == (TOP, 8, 4, "budget")
+    often = Hills(round_by_round(TOP, TOP, LOW))
+    assert found(often, Plan(starts=2, agreeing=3, in_vain=1))[1].rounds == 4
+    assert found(often, Plan(starts=2, agreeing=3))[1].rounds == 5
 
 
 def test_a_round_counts_for_the_best_of_its_starts():

@@ -146,7 +146,8 @@ class Plan:
     agreeing : int
         Rounds that must end at the best optimum; one more where others did not.
     in_vain : int
-        Batches of draws from there that led nowhere, each of which stands for such a round, at most so many.
+        Batches of draws from there that led nowhere, each of which stands for such a round, at most so many; where
+        half of the rounds ended there.
     max_passes : float
         After which no round and no batch of escapes is begun.
     deadline : float

@@ -354,7 +354,10 @@ class _Search:
             return False
         best = self._best()
         unanimous = best.starts == len(self.ends) >= _UNANIMOUS
-        confirmed = best.rounds + min(best.in_vain, self.plan.in_vain)
+        confirmed = best.rounds
+        # Where most rounds end elsewhere, ways are hard to find, and that none was found says little.
+        if 2 * best.rounds >= self.rounds:
+            confirmed += min(best.in_vain, self.plan.in_vain)
         return unanimous or best.run is self.plain or confirmed >= self.plan.agreeing + (best.rounds < self.rounds)
 
     def _map(self, function: Callable[[T], U], items: Sequence[T]) -> list[U]:

@@ -123,11 +123,9 @@ class Splits:
         """The number of a component that is this one but for a hair."""
         if self.met is None:
             return None
-        d = len(spread)
         between = np.outer(spread, spread).ravel() if layout in ("full", "tied") else spread**2
         scale = np.concatenate([[1.0], spread, between if layout != "spherical" else between[:1]])
         alike = (np.abs(self.met - component) <= _ALIKE * scale).all(axis=1)
-        assert alike.shape == (len(self.found),) and d > 0
         return int(alike.argmax()) if alike.any() else None
 
 
