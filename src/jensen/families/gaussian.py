@@ -393,13 +393,10 @@ class Gaussian:
         besides = 0.0 if self.prior is None else self.prior.count
         least = 2 if self.kind.is_common else self.n_features + 1
         needed = "2" if self.kind.is_common else f"d + 1 = {least}"
-        found = []
-        if not counts.min() + besides >= least:
-            found = [
-                f"component {k} rests on {_below(count, least)} effective rows, fewer than {needed}"
-                for k, count in enumerate(counts)
-                if count + besides < least
-            ]
+        found = [
+            f"component {k} rests on {_below(counts[k], least)} effective rows, fewer than {needed}"
+            for k in np.flatnonzero(counts + besides < least)
+        ]
         floor = self.ridge if self.floor is None else self.floor
         if clear_of(factors(self.layout, params, floor)[2], NEARLY_SINGULAR):
             return tuple(found)

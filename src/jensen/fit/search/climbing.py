@@ -102,8 +102,8 @@ class Climbing:
         limits = replace(self.limits, max_iter=max(n_iter, 0))
         solver = variant.solver(self.model, rule)
         try:
-            solver = solver if trail is None else Begun(solver, trail)
-            ended = run(solver, variant.source(self.source), start, rule, limits, told)
+            begun = solver if trail is None else Begun(solver, trail)
+            ended = run(begun, variant.source(self.source), start, rule, limits, told)
         except (FloatingPointError, np.linalg.LinAlgError) as error:
             raise NumericalFailure(str(error)) from error
         self.recent.append(ended)

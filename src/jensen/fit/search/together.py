@@ -60,8 +60,10 @@ def first_trails(
     block = source.block(0)
 
     def ready(start: Start | None) -> GaussianBurst | None:
-        model, params, journey = start or (None, None, None)
-        if model is None or params is None or journey is None or not isinstance(model.family, Gaussian):
+        if start is None:
+            return None
+        model, params, journey = start
+        if journey is None or not isinstance(model.family, Gaussian):
             return None
         steps, enough, leap_after = journey
         return model.family.ready_burst(params, None, block, steps, model.equal_weights, enough, leap_after)
@@ -80,8 +82,10 @@ def first_trails(
     parts = iter(lambda: list(islice(every, size)), [])
     for part, trails in map_ordered(take, parts, -(-n_runs // size)):
         for (start, _), trail in zip(part, trails, strict=True):
-            there = start is not None and trail is not None and trail.done >= 0
-            yield start[0].along(start[1], trail, block) if there else None  # type: ignore[index, arg-type]
+            if start is None or trail is None or trail.done < 0:
+                yield None
+            else:
+                yield start[0].along(start[1], trail, block)
 
 
 def short_ends(

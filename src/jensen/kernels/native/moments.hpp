@@ -251,27 +251,8 @@ template <class T>
 void finish(const Task<T>& task, Workspace<T>& w) {
     const int d = w.d;
     const bool triangles = task.shape == Shape::full || task.shape == Shape::tied;
-    if (w.whitens) return finish_whitened(task, w);
-    if (d <= kSmall) {
-        for (int k = 0; k < w.K; ++k) {
-            const double* lane = w.lanes + static_cast<int64_t>(k) * accumulators(d, task.shape) * kLanes<T>;
-            auto next = [&] {
-                double total = 0.0;
-                for (int l = 0; l < kLanes<T>; ++l) total += *lane++;
-                return total;
-            };
-            if (triangles) {
-                double* scatter = task.scatter + (task.shape == Shape::tied ? 0 : static_cast<int64_t>(k) * d * d);
-                for (int i = 0; i < d; ++i)
-                    for (int j = 0; j <= i; ++j) scatter[i * d + j] += next();
-            } else {
-                const bool diagonal = task.shape == Shape::diag;
-                for (int j = 0; j < d; ++j) task.scatter[diagonal ? static_cast<int64_t>(k) * d + j : k] += next();
-            }
-            for (int j = 0; j < d; ++j) task.first[static_cast<int64_t>(k) * d + j] += next();
-            task.counts[k] += next();
-        }
-    }
+    if (w.whitens) add_whitened(task, w);
+    else if (d <= kSmall) add_up(w, task.shape, task.counts, task.first, task.scatter);
     const int n_matrices = !triangles ? 0 : task.shape == Shape::tied ? 1 : w.K;
     for (int k = 0; k < n_matrices; ++k) {
         double* scatter = task.scatter + static_cast<int64_t>(k) * d * d;

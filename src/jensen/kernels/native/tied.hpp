@@ -13,7 +13,7 @@
 
 namespace JENSEN_ISA {
 
-// Rows of the sub-block in the coordinates of the whitening factor; from the last feature up, each in its place.
+// Rows of the sub-block in the coordinates of the whitening factor, in their place.
 template <class T, int D, int R>
 void whiten_small(const Workspace<T>& w, int filled) {
     constexpr int L = kLanes<T>;
@@ -162,24 +162,7 @@ inline void unwhiten(const double* whitening, int d, double* v, int stride) {
     }
 }
 
-// Whitened moments of all components: counts (K,), first moments (K, d) and the triangle of the scatter (d, d).
-template <class T>
-void from_lanes(const Workspace<T>& w, double* counts, double* first, double* scatter) {
-    const int d = w.d;
-    const double* lane = w.lanes;
-    auto next = [&] {
-        double total = 0.0;
-        for (int l = 0; l < kLanes<T>; ++l) total += *lane++;
-        return total;
-    };
-    for (int k = 0; k < w.K; ++k) {
-        for (int i = 0; i < d; ++i)
-            for (int j = 0; j <= i; ++j) scatter[i * d + j] += next();
-        for (int j = 0; j < d; ++j) first[k * d + j] += next();
-        counts[k] += next();
-    }
-}
-
+// Whitened moments of all components: counts (K,), first moments (K, d) and the lower triangle of the scatter (d, d).
 template <class T>
 void from_gram(const Workspace<T>& w, double* counts, double* first, double* scatter) {
     const int d = w.d, K = w.K;
@@ -208,16 +191,16 @@ void from_gram(const Workspace<T>& w, double* counts, double* first, double* sca
     }
 }
 
-// Add the moments to the task's, in the coordinates of the data.
+// Add the moments to the task's, in the coordinates of the data; of the scatter, the lower triangle.
 template <class T>
-void finish_whitened(const Task<T>& task, Workspace<T>& w) {
+void add_whitened(const Task<T>& task, Workspace<T>& w) {
     const int d = w.d, K = w.K;
     double* const counts = w.whitened;
     double* const first = counts + K;
     double* const scatter = first + static_cast<int64_t>(K) * d;
     for (int64_t i = 0; i < whitened_size(d, K, task.shape); ++i) w.whitened[i] = 0.0;
     if (takes_gram(d, K, task.shape)) from_gram(w, counts, first, scatter);
-    else from_lanes(w, counts, first, scatter);
+    else add_up(w, task.shape, counts, first, scatter);
     for (int k = 0; k < K; ++k) {
         double* const own = first + static_cast<int64_t>(k) * d;
         unwhiten(task.whitening, d, own, 1);
@@ -229,10 +212,7 @@ void finish_whitened(const Task<T>& task, Workspace<T>& w) {
     for (int j = 0; j < d; ++j) unwhiten(task.whitening, d, scatter + j, d);
     for (int i = 0; i < d; ++i) unwhiten(task.whitening, d, scatter + i * d, 1);
     for (int i = 0; i < d; ++i)
-        for (int j = 0; j <= i; ++j) {
-            task.scatter[i * d + j] += scatter[i * d + j];
-            if (j < i) task.scatter[j * d + i] = task.scatter[i * d + j];
-        }
+        for (int j = 0; j <= i; ++j) task.scatter[i * d + j] += scatter[i * d + j];
 }
 
 }  // namespace JENSEN_ISA

@@ -237,6 +237,30 @@ JENSEN_INLINE void add_tile(Vec<T> (&s)[kTile][kTile], double* out) {
     }
 }
 
+// Add the lanes of small d up: counts (K,), first moments (K, d), and scatter, of matrices the lower triangle.
+template <class T>
+void add_up(const Workspace<T>& w, Shape shape, double* counts, double* first, double* scatter) {
+    const int d = w.d;
+    const double* lane = w.lanes;
+    auto next = [&] {
+        double total = 0.0;
+        for (int l = 0; l < kLanes<T>; ++l) total += *lane++;
+        return total;
+    };
+    for (int k = 0; k < w.K; ++k) {
+        if (shape == Shape::full || shape == Shape::tied) {
+            double* own = scatter + (shape == Shape::tied ? 0 : static_cast<int64_t>(k) * d * d);
+            for (int i = 0; i < d; ++i)
+                for (int j = 0; j <= i; ++j) own[i * d + j] += next();
+        } else {
+            const bool diagonal = shape == Shape::diag;
+            for (int j = 0; j < d; ++j) scatter[diagonal ? static_cast<int64_t>(k) * d + j : k] += next();
+        }
+        for (int j = 0; j < d; ++j) first[static_cast<int64_t>(k) * d + j] += next();
+        counts[k] += next();
+    }
+}
+
 // ---------------------------------------------------------------------------------------------- rows in
 
 // One number of the data in the kernel's precision: singles are taken about the common origin.
