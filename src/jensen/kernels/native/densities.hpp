@@ -5,10 +5,10 @@
 
 namespace JENSEN_ISA {
 
-// Few features: all components of one strip of rows after the other, the rows and their best in registers. Factors lie
-// `step` apart.
-template <class T, int D, int R>
-void joint_small(const Workspace<T>& w, int64_t step, int filled) {
+// Few features: all components of one strip of rows after the other, the rows and their best in registers.
+// `subtract(k, x, q)` takes the quadratic form of component k at the rows x from q.
+template <class T, int D, int R, class Subtract>
+JENSEN_INLINE void joint_strips(const Workspace<T>& w, int filled, Subtract subtract) {
     constexpr int L = kLanes<T>;
     for (int i = 0; i < filled; i += R * L) {
         fetch_ahead(w, i, R * L);
@@ -19,30 +19,12 @@ void joint_small(const Workspace<T>& w, int64_t step, int filled) {
             for (int r = 0; r < R; ++r) x[r][j] = load(w.xt + j * w.ld + i + r * L);
 #pragma GCC unroll 4
         for (int r = 0; r < R; ++r) best[r] = lowest<T>();
-        const T *centre = w.centre, *factor = w.factor;
         T* joint = w.joint + i;
-        for (int k = 0; k < w.K; ++k, centre += w.padded, factor += step, joint += w.ld) {
-            Vec<T> c[R][D], q[R];
-#pragma GCC unroll 8
-            for (int j = 0; j < D; ++j)
-#pragma GCC unroll 4
-                for (int r = 0; r < R; ++r) c[r][j] = x[r][j] - centre[j];
+        for (int k = 0; k < w.K; ++k, joint += w.ld) {
+            Vec<T> q[R];
 #pragma GCC unroll 4
             for (int r = 0; r < R; ++r) q[r] = splat(w.offset[k]);
-            int p = 0;
-#pragma GCC unroll 8
-            for (int j = 0; j < D; ++j) {
-                Vec<T> z[R];
-#pragma GCC unroll 4
-                for (int r = 0; r < R; ++r) z[r] = c[r][0] * factor[p];
-                ++p;
-#pragma GCC unroll 8
-                for (int l = 1; l <= j; ++l, ++p)
-#pragma GCC unroll 4
-                    for (int r = 0; r < R; ++r) z[r] += c[r][l] * factor[p];
-#pragma GCC unroll 4
-                for (int r = 0; r < R; ++r) q[r] -= z[r] * z[r];
-            }
+            subtract(k, x, q);
 #pragma GCC unroll 4
             for (int r = 0; r < R; ++r) {
                 store(joint + r * L, q[r]);
@@ -52,6 +34,49 @@ void joint_small(const Workspace<T>& w, int64_t step, int filled) {
 #pragma GCC unroll 4
         for (int r = 0; r < R; ++r) store(w.best + i + r * L, best[r]);
     }
+}
+
+// Rows that each component whitens for itself, with factors that lie `step` apart.
+template <class T, int D, int R>
+void joint_small(const Workspace<T>& w, int64_t step, int filled) {
+    joint_strips<T, D, R>(w, filled, [&](int k, const Vec<T>(&x)[R][D], Vec<T>(&q)[R]) JENSEN_LAMBDA {
+        const T *centre = w.centre + static_cast<int64_t>(k) * w.padded, *factor = w.factor + k * step;
+        Vec<T> c[R][D];
+#pragma GCC unroll 8
+        for (int j = 0; j < D; ++j)
+#pragma GCC unroll 4
+            for (int r = 0; r < R; ++r) c[r][j] = x[r][j] - centre[j];
+        int p = 0;
+#pragma GCC unroll 8
+        for (int j = 0; j < D; ++j) {
+            Vec<T> z[R];
+#pragma GCC unroll 4
+            for (int r = 0; r < R; ++r) z[r] = c[r][0] * factor[p];
+            ++p;
+#pragma GCC unroll 8
+            for (int l = 1; l <= j; ++l, ++p)
+#pragma GCC unroll 4
+                for (int r = 0; r < R; ++r) z[r] += c[r][l] * factor[p];
+#pragma GCC unroll 4
+            for (int r = 0; r < R; ++r) q[r] -= z[r] * z[r];
+        }
+    });
+}
+
+// Rows that are whitened once (tied.hpp).
+template <class T, int D, int R>
+void joint_whitened(const Workspace<T>& w, int filled) {
+    whiten_small<T, D, R>(w, filled);
+    joint_strips<T, D, R>(w, filled, [&](int k, const Vec<T>(&z)[R][D], Vec<T>(&q)[R]) JENSEN_LAMBDA {
+        const T* centre = w.centre + static_cast<int64_t>(k) * w.padded;
+#pragma GCC unroll 8
+        for (int j = 0; j < D; ++j)
+#pragma GCC unroll 4
+            for (int r = 0; r < R; ++r) {
+                const Vec<T> c = z[r][j] - centre[j];
+                q[r] -= c * c;
+            }
+    });
 }
 
 template <class T>

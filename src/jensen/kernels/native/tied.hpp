@@ -40,44 +40,6 @@ void whiten_small(const Workspace<T>& w, int filled) {
     }
 }
 
-// Log joint densities of whitened rows.
-template <class T, int D, int R>
-void joint_whitened(const Workspace<T>& w, int filled) {
-    constexpr int L = kLanes<T>;
-    whiten_small<T, D, R>(w, filled);
-    for (int i = 0; i < filled; i += R * L) {
-        fetch_ahead(w, i, R * L);
-        Vec<T> z[R][D], best[R];
-#pragma GCC unroll 8
-        for (int j = 0; j < D; ++j)
-#pragma GCC unroll 4
-            for (int r = 0; r < R; ++r) z[r][j] = load(w.xt + j * w.ld + i + r * L);
-#pragma GCC unroll 4
-        for (int r = 0; r < R; ++r) best[r] = lowest<T>();
-        const T* centre = w.centre;
-        T* joint = w.joint + i;
-        for (int k = 0; k < w.K; ++k, centre += w.padded, joint += w.ld) {
-            Vec<T> q[R];
-#pragma GCC unroll 4
-            for (int r = 0; r < R; ++r) q[r] = splat(w.offset[k]);
-#pragma GCC unroll 8
-            for (int j = 0; j < D; ++j)
-#pragma GCC unroll 4
-                for (int r = 0; r < R; ++r) {
-                    const Vec<T> c = z[r][j] - centre[j];
-                    q[r] -= c * c;
-                }
-#pragma GCC unroll 4
-            for (int r = 0; r < R; ++r) {
-                store(joint + r * L, q[r]);
-                best[r] = vmax<T>(best[r], q[r]);
-            }
-        }
-#pragma GCC unroll 4
-        for (int r = 0; r < R; ++r) store(w.best + i + r * L, best[r]);
-    }
-}
-
 // Shares of the largest joint density become sqrt(w_i) s_ik, rows sqrt(w_i) (x_i - m_i), `scale` sqrt(w_i). Rows from
 // `plain` on are weighted; one so far away that no component has a share of it counts for nothing.
 template <class T, int D>
