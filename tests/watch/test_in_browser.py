@@ -149,6 +149,8 @@ def test_leaps_say_what_they_are(visit, exported, faithful):
     kinds = [frame.kind for frame in one.accelerated.frames]
     with visit(exported) as page:
         page.click(f"#starts tr:nth-child({one.number + 1}) button")
+        # Its data come in their own time; another choice before that would be overtaken.
+        until(page, f"document.getElementById('where').textContent.startsWith('start {one.number + 1},')")
         page.keyboard.press("a")
         until(page, "document.getElementById('where').textContent.includes('quasi-Newton')")
         page.fill("#slider", str(kinds.index("leap")))
