@@ -37,12 +37,17 @@ def test_blocks_cover_the_rows_once_and_merge_from_the_left(threads):
         np.testing.assert_array_equal(source.collect(lambda params, block: block.x[:, 0], NOTHING), x[:, 0])
 
 
+# At most 131,072 numbers to a block, and the last no much smaller than the others.
+SIZES = [(131_072, 1), (10**6, 1), (10**6, 8), (10**4, 1000), (10**4, 16), (10**4, 8)]
+
+
 def test_blocks_are_cut_by_the_shape_of_the_data(threads):
     cuts = []
     for n in (1, 4):
         threads(n)
-        cuts.append([ArraySource(np.empty((10**6, d))).block_rows for d in (1, 8, 1000)])
-    assert cuts[0] == cuts[1] == [131_072, 16_384, 512]
+        sources = [ArraySource(np.empty((n_rows, d))) for n_rows, d in SIZES]
+        cuts.append([(source.n_blocks, source.block_rows) for source in sources])
+    assert cuts[0] == cuts[1] == [(1, 131_072), (8, 125_056), (62, 16_192), (20, 512), (2, 5_056), (1, 16_384)]
 
 
 LAYOUTS = {

@@ -21,6 +21,17 @@ _BLOCK_NUMBERS = 1 << 17
 # Blocks that a thread takes at a time, where there are many: to hand over costs as much as a small block.
 _IN_A_ROW = 4
 _MIN_BLOCK_ROWS = 512
+# Rows of a block are a multiple of this, which suits the kernels.
+_UNIT = 64
+
+
+def _even_rows(n_rows: int, d: int) -> int:
+    """Rows of a block, so that the last is no much smaller than the others: two threads share two blocks evenly."""
+    most = max(_MIN_BLOCK_ROWS, _BLOCK_NUMBERS // max(1, d))
+    if n_rows <= most:
+        return most
+    each = -(-n_rows // -(-n_rows // most))
+    return min(-(-each // _UNIT) * _UNIT, most)
 
 
 class ArraySource:
@@ -36,7 +47,7 @@ class ArraySource:
     weight : ndarray of shape (n,), optional
         Weights of the rows, at least 0, not all 0.
     block_rows : int, optional
-        Rows in a block; by default, about 131,072 numbers' worth, at least 512.
+        Rows in a block; by default, at most 131,072 numbers' worth or 512, the same in every block but the last.
     single : bool, default=False
         Leave float32 data in single precision: passes are faster, and their results good to some six digits.
     **arrays : ndarray of shape (n, ...)
@@ -54,7 +65,7 @@ class ArraySource:
     ) -> None:
         self.x, self.row_weight, self.arrays = x, weight, arrays
         self.dtype = np.float32 if single and x.dtype == np.float32 else np.float64
-        self.block_rows = block_rows or max(_MIN_BLOCK_ROWS, _BLOCK_NUMBERS // max(1, x.shape[1]))
+        self.block_rows = block_rows or _even_rows(*x.shape)
         self.weight = float(x.shape[0]) if weight is None else float(weight.sum())
 
     @property
