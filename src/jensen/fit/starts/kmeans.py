@@ -38,7 +38,7 @@ def seed_rows(z: Array, weight: Array, n_centres: int, rng: np.random.Generator)
         return native_seeds(z, weight, n_candidates, np.concatenate([first, uniforms.ravel()]), n_centres)
     norms = np.einsum("ij,ij->i", z, z)
     chosen = [int(draw_by_weight(weight, first)[0])]
-    nearest = _squared_distances(z, norms, z[chosen])[:, 0]
+    nearest = squared_distances(z, z[chosen], norms)[:, 0]
     for drawn in uniforms:
         potential = weight * nearest
         if not potential.any():
@@ -48,7 +48,7 @@ def seed_rows(z: Array, weight: Array, n_centres: int, rng: np.random.Generator)
             chosen.append(again)
             continue
         candidates = draw_by_weight(potential, drawn)
-        reduced = np.minimum(_squared_distances(z, norms, z[candidates]), nearest[:, None])
+        reduced = np.minimum(squared_distances(z, z[candidates], norms), nearest[:, None])
         best = int(np.argmin(weight @ reduced))
         chosen.append(int(candidates[best]))
         nearest = reduced[:, best]
@@ -95,7 +95,8 @@ def _means(z: Array, weight: Array, labels: AnyArray, n_centres: int) -> Array:
         return np.asarray(sums / counts[:, None])
 
 
-def _squared_distances(z: Array, norms: Array, centres: Array) -> Array:
-    """Squared distances (m, K); the expansion is harmless on standardised rows."""
+def squared_distances(z: Array, centres: Array, norms: Array | None = None) -> Array:
+    """Squared distances (m, K), from the rows' squared norms (m,); the expansion is harmless on standardised rows."""
+    norms = np.einsum("ij,ij->i", z, z) if norms is None else norms
     squared = norms[:, None] - 2.0 * (z @ centres.T) + np.einsum("ij,ij->i", centres, centres)
     return np.asarray(np.maximum(squared, 0.0))

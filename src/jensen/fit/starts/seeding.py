@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from jensen.core.block import AnyArray, Array
+from jensen.fit.starts.kmeans import squared_distances
 from jensen.numerics.order import draw_by_weight, draw_distinct
 
 # Rows that the quadratic methods look at; the others have the label -1.
@@ -57,7 +58,7 @@ def adaptive_labels(z: Array, weight: Array, n_components: int, rng: np.random.G
         # The metric changes with the clusters, and the rows' clusters with the metric: less and less, as they grow.
         if j & (j + 1) == 0 or j == n_components - 1:
             white = _whitened(rows, share, own, j + 1)
-            distances = ((white[:, None, :] - white[seeds][None, :, :]) ** 2).sum(axis=2)
+            distances = squared_distances(white, white[seeds])
             own, nearest = distances.argmin(axis=1), distances.min(axis=1)
     labels[chosen] = own
     return labels
@@ -90,7 +91,7 @@ def local_labels(z: Array, weight: Array, n_components: int, rng: np.random.Gene
     chosen = _part(len(z), _ADAPTIVE_ROWS, rng)
     rows, labels = z[chosen], np.full(len(z), -1)
     seeds = draw_distinct(weight[chosen], rng, n_components)
-    distances = ((rows[:, None, :] - rows[seeds][None, :, :]) ** 2).sum(axis=2)
+    distances = squared_distances(rows, rows[seeds])
     nearest = distances.argmin(axis=1)
     # Of each seed's rows the nearer half: what lies between two seeds would blow both up.
     for j in range(len(seeds)):
