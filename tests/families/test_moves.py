@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
-from mixtures import SHAPES, mixture, table
+from mixtures import SHAPES, mixture, start_from, table
+from scipy.special import xlogy
 from scipy.stats import multivariate_normal
 
 from jensen.data.arrays import ArraySource
 from jensen.families.gaussian import Gaussian
 from jensen.families.moves import (
+    brought_by_common_covariance,
+    cheapest_merges,
     components_of,
     heated,
     log_determinants,
@@ -85,8 +88,83 @@ def test_the_loss_of_a_merge_is_that_of_the_labelled_likelihood(shape):
     for at, (i, j) in enumerate(zip(first, second, strict=True)):
         before = sum(loglik(points_of(shape, params, k), weights[k], means[k], covariances[k]) for k in (i, j))
         one = [part[at] for part in merged]
+        # A common covariance stays what it is.
+        one[2] = params["covariances"] if shape == "tied" else one[2]
         after = sum(loglik(points_of(shape, params, k), *one) for k in (i, j))
         assert losses[at] == pytest.approx(before - after, rel=1e-9, abs=1e-9)
+
+
+def at_rest(shape, seed, n_components=5):
+    """A mixture about where EM ends, with its rows, their weights and responsibilities."""
+    x = table(seed, 400, D, n_components, spread=1.5)
+    weight = np.random.default_rng(seed).integers(1, 4, len(x)).astype(float)
+    model, source = mixture(n_components, D, shape, 0.0), ArraySource(x, weight)
+    params = start_from(model, x, np.random.default_rng(seed).integers(n_components, size=len(x)), weight)
+    for _ in range(200):
+        params = model.maximize(params, source.fold(model.expect, params))
+    return model, source, params, source.collect(model.responsibilities, params)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_merge_loses_no_more_than_it_is_said_to(shape, seed):
+    model, source, params, resp = at_rest(shape, seed)
+    before = source.fold(model.expect, params).loglik
+    first, second, losses = cheapest_merges(shape, params, source.row_weights, resp, 10)
+    assert len(losses) == 10 and (np.diff(losses) >= 0).all() and losses.min() > -1e-3
+    for i, j, loss in zip(first, second, losses, strict=True):
+        weights, means, covariances = components_of(shape, params)
+        pair = merged_pairs(shape, params, np.array([i]), np.array([j]))
+        left = np.delete(np.arange(5), j)
+        weights[i], means[i] = pair[0][0], pair[1][0]
+        covariances[i] = params["covariances"] if shape == "tied" else pair[2][0]
+        density = np.column_stack(
+            [np.log(weights[k]) + multivariate_normal(means[k], as_matrix(shape, covariances[k])).logpdf(source.x)
+             for k in left]
+        )  # fmt: skip
+        after = source.row_weights @ np.logaddexp.reduce(density, axis=1)
+        assert before - after <= loss + 1e-3 * abs(loss) + 0.1, (i, j)
+
+
+@pytest.mark.parametrize("n_pairs", [1, 3, 6])
+def test_the_cheapest_merges_are_those_of_brute_force(n_pairs):
+    _, source, params, resp = at_rest("full", 16)
+    weight = source.row_weights
+    first, second, losses = merge_losses("full", params, source.weight)
+    both = resp[:, first] + resp[:, second]
+    one, other = resp[:, first], resp[:, second]
+    entropy = weight @ (xlogy(both, both) - xlogy(one, one) - xlogy(other, other))
+    order = np.argsort(losses + entropy)[:n_pairs]
+    found = cheapest_merges("full", params, weight, resp, n_pairs)
+    assert list(zip(*found[:2], strict=True)) == list(zip(first[order], second[order], strict=True))
+    np.testing.assert_allclose(found[2], (losses + entropy)[order], rtol=1e-6)
+    # To the labels alone, others would be cheaper.
+    assert (entropy >= 0).all() and (np.argsort(losses) != np.argsort(losses + entropy)).any()
+
+
+def test_a_common_covariance_follows_a_merge_and_a_split():
+    rng = np.random.default_rng(3)
+    mixing = rng.standard_normal((D, D))
+    covariance, u, v = mixing @ mixing.T + np.eye(D), rng.standard_normal((4, D)), 0.5 * rng.standard_normal((5, D))
+    found = brought_by_common_covariance(covariance, WEIGHT, u, v)
+    for (i, j), value in np.ndenumerate(found):
+        after = covariance + np.outer(u[i], u[i]) - np.outer(v[j], v[j])
+        logs = np.linalg.slogdet(covariance)[1] - np.linalg.slogdet(after)[1]
+        stays = u[i] @ np.linalg.solve(covariance, u[i]) - v[j] @ np.linalg.solve(covariance, v[j])
+        assert value == pytest.approx(0.5 * WEIGHT * (logs + stays), rel=1e-10)
+        # What is best for the likelihood brings no loss.
+        assert value >= 0
+    # Splits that take more than there is leave something.
+    assert np.isfinite(brought_by_common_covariance(covariance, WEIGHT, u, 100.0 * v)).all()
+
+
+def test_components_without_volume_are_not_merged():
+    params = lopsided("full")
+    covariances = params["covariances"].copy()
+    covariances[1] = 0.0
+    resp = np.full((20, K), 1.0 / K)
+    first, second, losses = cheapest_merges("full", params.replace(covariances=covariances), np.ones(20), resp, 9)
+    assert len(losses) == 3 and np.isfinite(losses).all() and 1 not in {*first, *second}
 
 
 @pytest.mark.parametrize("shape", SHAPES)

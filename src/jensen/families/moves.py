@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import insort
+
 import numpy as np
 from scipy.special import xlogy
 
@@ -11,6 +13,11 @@ from jensen.families.gaussian import Gaussian
 from jensen.families.whitening import whiten
 from jensen.kernels.choose import native_smallest_ratios
 from jensen.kernels.portable import Layout
+
+# Responsibilities below this add nothing to an entropy.
+_FAINT = 1e-9
+# Share of a determinant that is left at least.
+_FLAT = 1e-3
 
 
 def components_of(layout: Layout, params: Parameters) -> tuple[Array, Array, Array]:
@@ -58,10 +65,11 @@ def merged_pairs(layout: Layout, params: Parameters, first: AnyArray, second: An
 
 
 def merge_losses(layout: Layout, params: Parameters, weight: float) -> tuple[AnyArray, AnyArray, Array]:
-    """Pairs of components i < j, and what the likelihood loses at most when each is merged.
+    """Pairs of components i < j, and what the complete-data likelihood loses when each is merged.
 
-    The complete-data log-likelihood of hard clusters before and after (Runnalls 2007, equation 21, with the mixing
-    weights); where components overlap, the loss is smaller.
+    That of hard clusters before and after (Runnalls 2007, equation 21, with the mixing weights); a common covariance
+    stays what it is. Where components overlap, the likelihood itself loses more, since a mixture does not pay for not
+    knowing whose a row is (`cheapest_merges`).
 
     Parameters
     ----------
@@ -79,14 +87,96 @@ def merge_losses(layout: Layout, params: Parameters, weight: float) -> tuple[Any
     """
     n_components, d = params["means"].shape
     first, second = np.triu_indices(n_components, 1)
-    weights, _, covariances = components_of(layout, params)
+    weights, means, covariances = components_of(layout, params)
     total, _, spread = merged_pairs(layout, params, first, second)
-    logs = log_determinants(layout, covariances, d)
-    size = 0.5 * (
-        total * log_determinants(layout, spread, d) - weights[first] * logs[first] - weights[second] * logs[second]
-    )
+    if layout == "tied":
+        # The one that is left keeps the common covariance.
+        white = whiten(layout, params)[0]
+        apart = ((means[first] - means[second]) @ white.reshape(d, d).T) ** 2
+        share = weights[first] * weights[second] / np.maximum(total, 1e-300)
+        size = 0.5 * share * apart.sum(axis=1)
+    else:
+        logs = log_determinants(layout, covariances, d)
+        size = 0.5 * (
+            total * log_determinants(layout, spread, d) - weights[first] * logs[first] - weights[second] * logs[second]
+        )
     shares = xlogy(total, total) - xlogy(weights[first], weights[first]) - xlogy(weights[second], weights[second])
     return first, second, weight * (size - shares)
+
+
+def cheapest_merges(
+    layout: Layout, params: Parameters, weight: Array, resp: Array, n_pairs: int
+) -> tuple[AnyArray, AnyArray, Array]:
+    """The pairs of components that cost least to merge, and what the likelihood loses at most by each.
+
+    To the complete-data loss comes the entropy of whose of the two the rows are, sum_i w_i (r log r - r_ij log r_ij -
+    r_ik log r_ik) with r = r_ij + r_ik. By Jensen's inequality, with the responsibilities as weights, the mixture with
+    the pair as one loses no more.
+
+    Parameters
+    ----------
+    layout : {"full", "tied", "diag", "spherical"}
+        Of the covariances.
+    params : Parameters
+        K components, about where an M-step left them.
+    weight : ndarray of shape (n,)
+        The rows' weights.
+    resp : ndarray of shape (n, K)
+        Their responsibilities.
+    n_pairs : int
+        How many pairs are wanted.
+
+    Returns
+    -------
+    tuple of ndarray
+        i < j and the losses in nats, the least first; infinite ones, of components without volume, are left out.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        first, second, least = merge_losses(layout, params, float(weight.sum()))
+    columns = np.ascontiguousarray(resp.T)
+    rows = [np.flatnonzero(column > _FAINT) for column in columns]
+    found = list[tuple[float, int]]()
+    # Entropies are not negative: what is dearer by labels alone than those found so far need not be looked at.
+    for at in np.argsort(least, kind="stable").tolist():
+        if not np.isfinite(least[at]) or (len(found) >= n_pairs and least[at] >= found[n_pairs - 1][0]):
+            break
+        i, j = first[at], second[at]
+        both = rows[i][columns[j, rows[i]] > _FAINT]
+        one, other = columns[i, both], columns[j, both]
+        entropy = weight[both] @ (xlogy(one + other, one + other) - xlogy(one, one) - xlogy(other, other))
+        insort(found, (float(least[at] + entropy), at))
+    chosen = [at for _, at in found[:n_pairs]]
+    return first[chosen], second[chosen], np.array([loss for loss, _ in found[:n_pairs]])
+
+
+def brought_by_common_covariance(covariance: Array, weight: float, merged: Array, parted: Array) -> Array:
+    """What a covariance that all components share brings by following a merge and a split.
+
+    Merging adds u u' to it and splitting takes v v' from it, u = (pi_i pi_j / (pi_i + pi_j))^1/2 (mu_i - mu_j) and v
+    the same of the two that come of one. Beside what these are worth while it stays, the likelihood gains
+    n/2 (a - b - log((1 + a)(1 - b) + c^2)) with a = u' S^-1 u, b = v' S^-1 v, c = u' S^-1 v.
+
+    Parameters
+    ----------
+    covariance : ndarray of shape (d, d)
+        S.
+    weight : float
+        n, the sum of the rows' weights.
+    merged : ndarray of shape (m, d)
+        u of the merges.
+    parted : ndarray of shape (K, d)
+        v of the splits.
+
+    Returns
+    -------
+    ndarray of shape (m, K)
+        Nats.
+    """
+    lower = np.linalg.cholesky(covariance)
+    u, v = np.linalg.solve(lower, merged.T).T, np.linalg.solve(lower, parted.T).T
+    a, b, c = (u**2).sum(axis=1)[:, None], (v**2).sum(axis=1), u @ v.T
+    # Of a component by itself b is below 1; where the rest hides it, what is left must stay a covariance.
+    return np.asarray(0.5 * weight * (a - b - np.log(np.maximum((1.0 + a) * (1.0 - b) + c**2, _FLAT))))
 
 
 def heated(layout: Layout, params: Parameters, temperature: float) -> Parameters:
