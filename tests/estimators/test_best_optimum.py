@@ -186,4 +186,4 @@ def test_starts_that_fell_behind_are_printed_as_such(capsys):
     lines = capsys.readouterr().out.splitlines()
     ends = [line for line in lines if "verge" in line]
     assert ends and set(ends) == {"Initialization converged."}
-    assert sum(line.endswith("fell behind.") for line in lines) == 7 * len(ends)
+    assert sum(line.endswith("fell behind.") for line in lines) == 5 * len(ends)

@@ -8,6 +8,7 @@ import jensen.fit.search.mixtures as module
 from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.errors import NumericalFailure
+from jensen.families.gaussian import Gaussian
 from jensen.fit.search.landscape import Plan
 
 CLEAR = table(0, 4000, 2, 4, spread=6.0)
@@ -40,7 +41,8 @@ def test_where_passes_cost_nothing_every_start_runs_to_its_end(plans):
     few, many = fit(CLEAR[:100], 4, n_init="auto"), fit(CLEAR, 4, n_init="auto")
     assert [plan.thorough for plan in plans] == [True, False]
     assert not any(start.status is Status.DROPPED for start in few.starts)
-    assert sum(start.status is Status.DROPPED for start in many.starts) == 7 * many.account.rounds
+    # The highest of six, and the one that promised most, if that is another.
+    assert 4 <= sum(start.status is Status.DROPPED for start in many.starts) / many.account.rounds <= 5
     for result in (few, many):
         assert result.account.n_rows == result.n_rows and not result.account.sampled
 
@@ -175,3 +177,29 @@ def test_price_grows_with_the_rows_and_faults_come_first():
     avoided = fit(wide[:60], 4, n_init=20, init="random")
     assert [s.objective for s in avoided.starts] == [s.objective for s in many.starts]
     assert avoided.is_sound >= many.is_sound and avoided.objective <= many.objective
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e7])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_short_runs_in_single_precision_tell_nothing(shape, offset, monkeypatch):
+    # Whether passes take long or not: one place, and no number that is told comes from a rough run.
+    monkeypatch.setattr(Gaussian, "in_bursts", lambda self, block: False)
+    found, seen = [], []
+    for long in (1 << 22, 0):
+        monkeypatch.setattr(module, "_LONG", long)
+        init = module.MixtureLandscape.__post_init__
+        monkeypatch.setattr(
+            module.MixtureLandscape, "__post_init__", lambda self, init=init: (init(self), seen.append(self))[0]
+        )
+        found.append(fit(table(5, 1200, 3, 4, spread=1.5) + offset, 4, covariance_type=shape, n_init="auto"))
+    one, other = found
+    assert other.objective == pytest.approx(one.objective, abs=1e-3)
+    assert (np.diff(other.trace) >= -1e-10 * abs(other.objective)).all() and len(other.trace) == other.n_iter + 1
+    # Far from zero single precision would not tell the rows apart.
+    assert seen[0].rough is seen[0].source and (seen[-1].rough is seen[-1].source) == (offset > 0)
+    assert offset > 0 or seen[-1].rough.block(0).x.dtype == np.float32
+    short = seen[-1].climb(seen[-1].draw(0).params, 5)
+    finished = seen[-1].finish(short.params)
+    joined = seen[-1].joined(short, finished)
+    assert joined.passes == short.passes + finished.passes
+    assert joined.trace == (finished.trace if offset == 0 else (*short.trace[:-1], *finished.trace))

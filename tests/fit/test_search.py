@@ -9,7 +9,7 @@ from hills import LOW, MIDDLE, TOP, Hills, Interrupted
 
 from jensen.core.status import Status
 from jensen.errors import NumericalFailure
-from jensen.fit.search.landscape import Plan, serially
+from jensen.fit.search.landscape import Plan, Ways, serially
 from jensen.fit.search.rounds import search
 
 
@@ -92,16 +92,16 @@ def test_groups_are_tried_where_rounds_did_not_agree():
     # From the top that they led to there are none, which ends it.
     assert (x, account.ending) == (TOP, "budget") and [place for place, _ in land.regrouped] == [MIDDLE, TOP]
     moves = [move for move in account.moves if move.kind == "groups"]
-    assert [(move.before, move.accepted) for move in moves] == [(60.0, True)]
+    assert [(move.before, move.accepted) for move in moves] == [(60.0, False), (60.0, True)]
     # Where all end in vain, they are drawn anew a few times.
     land = Hills(round_by_round(LOW, MIDDLE), {("groups", MIDDLE): [3, 13]})
     assert found(land, Plan(starts=2, rounds=2))[0] == MIDDLE
     places, numbers = zip(*land.regrouped, strict=True)
-    assert set(places) == {MIDDLE} and len(set(numbers)) == len(numbers) == 3
+    assert set(places) == {MIDDLE} and len(set(numbers)) == len(numbers) == 4
     # What led higher begins the count anew, and every climb is a pass that counts.
     land = Hills(round_by_round(LOW, MIDDLE), {("groups", MIDDLE): [17], ("groups", TOP): [13]})
     account = found(land, Plan(starts=2, rounds=2))[1]
-    assert [place for place, _ in land.regrouped] == [MIDDLE, TOP, TOP, TOP]
+    assert [place for place, _ in land.regrouped] == [MIDDLE, TOP, TOP, TOP, TOP]
     assert account.passes == sum(run.passes for run in land.recent)
     # Also one that ends at another top that is known, and is not as near to it as the start that found it.
     heights = [0, 10, 20, 30, 40, 50, 59, 0, 60, 0]
@@ -339,3 +339,27 @@ def test_results_of_a_batch_may_be_worked_out_in_any_order():
     other = search(Hills(starts), Plan(starts=6, rounds=3), backwards)[1]
     assert [replace(s, seconds=0.0) for s in one.starts] == [replace(s, seconds=0.0) for s in other.starts]
     assert one.moves == other.moves and str(one) == str(other)
+
+
+def test_the_highest_goes_on_beside_what_promises_more():
+    # Start 0 climbs by 20 at a time and promises far more than the 500 where it ends; start 1 is high and creeps.
+    heights = [20.0 * i for i in range(26)] + [0.0] + [1000.0 + 0.5 * i for i in range(41)] + [0.0]
+    land = Hills([0, 27], heights=heights)
+    x, account = found(land, Plan(starts=2, rounds=1, thorough=False))
+    assert heights[x] == 1020.0 and [heights[int(o.params["x"])] for o in account.optima] == [1020.0, 500.0]
+
+
+def test_where_escapes_are_unlikely_two_rounds_stand_for_three(monkeypatch):
+    asked = []
+
+    class Unlikely(Hills):
+        def escapes(self, run, number, drawn):
+            asked.append(drawn)
+            return Ways((), unlikely=True)
+
+    account = found(Unlikely([TOP]), Plan(starts=1, agreeing=3))[1]
+    # Draws are not tried from there, either.
+    assert account.rounds == 2 and account.ending == "agreed" and asked == [False]
+    # One round never stands for two.
+    assert found(Unlikely([TOP]), Plan(starts=1, agreeing=2))[1].rounds == 2
+    assert found(Hills([TOP]), Plan(starts=1, agreeing=3))[1].rounds == 3

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from mixtures import SHAPES, mixture, start_from
+from scipy.stats import multivariate_normal
 
 from jensen.data.arrays import ArraySource
 from jensen.families.gaussian import Gaussian
@@ -65,3 +66,29 @@ def test_where_rows_are_too_few_there_is_none_and_that_is_known():
     found, new = looked_at(splits, model, away)
     assert found[0] is None and all(found[1:]) and new == 4
     assert looked_at(splits, model, away) == (found, 0)
+
+
+def test_a_few_rows_that_stand_aside_are_split_off():
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.standard_normal((950, 3)), rng.standard_normal((50, 3)) * 0.4 + [3.0, -4.5, 3.0]])
+    model, source, own = mixture(2, 3, "full", 1e-6), ArraySource(x), np.ones(1000, dtype=bool)
+    for seed in range(8):
+        split = split_in_two(model, source, np.ones(1000), own, np.random.default_rng(seed))
+        small = int(split.weights.argmin())
+        assert split.weights[small] == pytest.approx(0.05, abs=0.01)
+        np.testing.assert_allclose(split.means[small], [3.0, -4.5, 3.0], atol=0.3)
+
+
+def test_what_two_are_worth_with_a_covariance_that_stays():
+    rng = np.random.default_rng(1)
+    x = np.concatenate([rng.standard_normal((200, 2)) - [2.0, 0.0], rng.standard_normal((200, 2)) + [2.0, 0.0]])
+    model, source, own = mixture(2, 2, "tied", 1e-6), ArraySource(x), np.ones(400, dtype=bool)
+    common = np.array([[2.0, 0.3], [0.3, 1.5]])
+    split = split_in_two(model, source, np.ones(400), own, np.random.default_rng(0), common)
+    one = multivariate_normal(x.mean(axis=0), common).logpdf(x).sum()
+    parts = [
+        np.log(w) + multivariate_normal(m, common).logpdf(x) for w, m in zip(split.weights, split.means, strict=True)
+    ]
+    assert split.gain == pytest.approx(np.logaddexp(*parts).sum() - one, rel=1e-9)
+    v = split.between(0.25)
+    np.testing.assert_allclose(v, np.sqrt(0.25 * split.weights.prod()) * (split.means[0] - split.means[1]))

@@ -13,7 +13,7 @@ from jensen.fit.settings import MixtureSettings
 shapes = st.sampled_from(SHAPES)
 seeds = st.integers(0, 2**16)
 # Overlapping groups: rounds go on, and escapes are tried.
-HARD = {shape: table(0 if shape == "spherical" else 1, 3000, 4, 4, spread=0.7) for shape in SHAPES}
+HARD = {shape: table(4, 3000, 4, 4, spread=0.7) for shape in SHAPES}
 WEIGHT = np.random.default_rng(0).random(3000)
 
 

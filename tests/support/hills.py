@@ -8,7 +8,8 @@ from jensen.core.parameters import Parameters
 from jensen.core.status import Status
 from jensen.errors import NumericalFailure
 from jensen.fit.search.climbing import Climbing
-from jensen.fit.search.landscape import Drawn, Verdict
+from jensen.fit.search.landscape import Drawn, Verdict, Ways
+from jensen.solve.loop import continued
 
 # Three tops: 40 at 4, 60 at 12, 90 at 20.
 HILLS = [0, 10, 20, 30, 40, 30, 20, 10, 20, 30, 40, 50, 60, 50, 40, 50, 60, 70, 80, 85, 90, 80]
@@ -51,6 +52,9 @@ class Hills:
 
     climb_all, finish_all = Climbing.climb_all, Climbing.finish_all
 
+    def joined(self, short, finished):
+        return continued(short, finished)
+
     def finish(self, start, index=None, before=0):
         self.finished.append(index)
         return self.climb(start, self.max_iter - before)
@@ -58,11 +62,12 @@ class Hills:
     def escapes(self, run, number, drawn):
         self.asked.append((int(run.params["x"]), number, drawn))
         found = self.jumps.get("drawn" if drawn else int(run.params["x"]), ())
-        return None if found is None else [("jump", at(x)) for x in found]
+        jumps = None if found is None else [("jump", at(x)) for x in found]
+        return None if jumps is None else Ways([jumps] if drawn else [jumps[:5], jumps[5:]])
 
     def regroupings(self, run, number):
         self.regrouped.append((int(run.params["x"]), number))
-        return [at(x) for x in self.jumps.get(("groups", int(run.params["x"])), ())]
+        return iter([[at(x)] for x in self.jumps.get(("groups", int(run.params["x"])), ())])
 
     def judge(self, run):
         x = int(run.params["x"])

@@ -16,7 +16,7 @@ from jensen.core.status import Status
 from jensen.errors import NumericalFailure
 from jensen.fit.search.landscape import Together
 from jensen.solve.begun import Begun
-from jensen.solve.loop import Limits, run
+from jensen.solve.loop import Limits, continued, run
 from jensen.solve.stopping import AitkenRule
 from jensen.solve.variants import Plain, Variant
 
@@ -56,13 +56,24 @@ class Climbing:
     interrupted: bool
 
     @property
+    def rough(self) -> Any:
+        """The rows for short runs, whose ends only tell where to go on."""
+        return self.source
+
+    def joined(self, short: Run[Any], finished: Run[Any]) -> Run[Any]:
+        """A short run and the one that went on from its end: of one that was rough only the passes are told."""
+        if self.rough is self.source:
+            return continued(short, finished)
+        return replace(finished, passes=short.passes + finished.passes)
+
+    @property
     def quick(self) -> bool:
         """Whether short runs go better in batches than each on a thread."""
         return False
 
     def climb(self, start: Parameters, n_iter: int, before: int = 0) -> Run[Any]:
         """So many plain steps."""
-        return self._run(Plain("off"), start, min(n_iter, self.limits.max_iter - before), None)
+        return self._run(Plain("off"), start, min(n_iter, self.limits.max_iter - before), None, source=self.rough)
 
     def climb_all(
         self, starts: Sequence[Parameters], n_iter: int, before: Sequence[int], together: Together
@@ -74,17 +85,16 @@ class Climbing:
 
     def finish(self, start: Parameters, index: int | None = None, before: int = 0) -> Run[Any]:
         """Up to an optimum."""
-        told = None if index is None else self.told(index)
-        return self._run(self.variant, start, self.limits.max_iter - before, told)
+        return self._run(self.variant, start, self.limits.max_iter - before, self.told(index))
 
     def finish_all(
-        self, starts: Sequence[Parameters], indices: Sequence[int], together: Together
+        self, starts: Sequence[Parameters], indices: Sequence[int | None], together: Together
     ) -> list[Run[Any] | NumericalFailure]:
-        """Up to an optimum from each of these starts, or why there is no density."""
+        """Up to an optimum from each of these places, or why there is no density."""
         return together(lambda number: _unless_failed(self.finish, starts[number], indices[number]), range(len(starts)))
 
-    def told(self, index: int) -> Callable[[Info], None] | None:
-        """Who is told of the points of start number `index`."""
+    def told(self, index: int | None) -> Callable[[Info], None] | None:
+        """Who is told of the points of start number `index`; nobody of a run that is no start's."""
         raise NotImplementedError
 
     def _run(
@@ -94,6 +104,7 @@ class Climbing:
         n_iter: int,
         told: Callable[[Info], None] | None,
         trail: Trail | None = None,
+        source: Any = None,
     ) -> Run[Any]:
         # Of a batch that was interrupted no further run is begun.
         if self.interrupted:
@@ -103,7 +114,7 @@ class Climbing:
         solver = variant.solver(self.model, rule)
         try:
             begun = solver if trail is None else Begun(solver, trail)
-            ended = run(begun, variant.source(self.source), start, rule, limits, told)
+            ended = run(begun, variant.source(self.source if source is None else source), start, rule, limits, told)
         except (FloatingPointError, np.linalg.LinAlgError) as error:
             raise NumericalFailure(str(error)) from error
         self.recent.append(ended)

@@ -8,6 +8,8 @@ Zhao et al. 2012), the death of one that overlaps or starves and its birth where
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from jensen.core.block import AnyArray, Array
@@ -16,19 +18,22 @@ from jensen.data.arrays import ArraySource
 from jensen.errors import NumericalFailure
 from jensen.families.gaussian import Gaussian
 from jensen.families.moves import (
+    brought_by_common_covariance,
+    cheapest_merges,
     components_of,
     heated,
     merge_losses,
     merged_pairs,
     with_components,
 )
-from jensen.fit.search.landscape import Together, serially
+from jensen.fit.search.landscape import Together, Ways, serially
 from jensen.fit.search.regrouping import regrouped, regroupings, shaken
 from jensen.fit.search.splitting import Split, Splits
 from jensen.models.mixture import Mixture
 from jensen.numerics.order import draw_by_weight
 
-# Moves of each kind in a batch.
+# Planned moves that go first, and moves of each kind in a batch.
+_FIRST = 5
 _SPLITS, _SWAPS, _DEATHS, _DRAWN, _ALL_PAIRS = 8, 1, 1, 8, 24
 # And in one that draws.
 _DRAWN_SWAPS, _REGROUPED, _SHAKEN = 2, 4, 2
@@ -50,8 +55,9 @@ def gaussian_escapes(
     drawn: bool = False,
     together: Together = serially,
     known: Splits | None = None,
-) -> list[tuple[str, Parameters]] | None:
-    """Parameters to climb from, with the kind of move that led there; the promising ones first.
+    rough: ArraySource | None = None,
+) -> Ways | None:
+    """Parameters to climb from, with the kind of move that led there, in portions; the promising ones first.
 
     Parameters
     ----------
@@ -69,11 +75,14 @@ def gaussian_escapes(
         Applies a function to the components, in threads or not.
     known : Splits, optional
         What the search knows of components that it has met.
+    rough : ArraySource, optional
+        The same rows for runs that lead no further than away; by default `source`.
 
     Returns
     -------
-    list of (str, Parameters) or None
-        None where it is plain that nothing leads higher; empty for one component.
+    Ways or None
+        None where it is plain that nothing leads higher; no portions for one component, and where it is unlikely.
+        What comes after the first portion is made when it is asked for.
 
     Raises
     ------
@@ -81,33 +90,44 @@ def gaussian_escapes(
         If a component's own run is interrupted.
     """
     family: Gaussian = model.family  # type: ignore[assignment]
-    k = family.n_components
+    k, rough = family.n_components, source if rough is None else rough
     if k < 2:
-        return []
+        return Ways(())
     density = source.collect(model.row_loglik, params)
     weight = source.row_weights
     if source.n_rows * k > _LARGEST:
-        return _swaps(family, params, source.x, weight, density, rng, _DRAWN)
+        return Ways([_swaps(family, params, source.x, weight, density, rng, _DRAWN)])
     resp = source.collect(model.responsibilities, params)
+    anew = (model, source, rough, params, weight, resp, rng, together)
     if drawn:
         found = _swaps(family, params, source.x, weight, density, rng, _DRAWN_SWAPS)
-        return found + _drawn_anew(model, source, params, weight, resp, rng, together, _REGROUPED)
+        return Ways([found + _drawn_anew(*anew, _REGROUPED)])
     splits = (Splits() if known is None else known).of_all(model, source, params, weight, resp, rng, together)
-    moves = _moves(family, params, float(weight.sum()), splits)
-    if _is_plain(splits, moves, resp.max(axis=1), weight):
-        return None
-    found = _split_and_merge(family, params, splits, moves)
-    found += _births(family, params, weight, resp, splits)
-    found += _swaps(family, params, source.x, weight, density, rng, _SWAPS)
-    found += _drawn_anew(model, source, params, weight, resp, rng, together, 0)
-    annealed = _annealed(model, source, params)
-    return found + ([("annealing", annealed)] if annealed is not None else [])
+    moves, worth = _moves(family, params, weight, resp, splits)
+    unsure = float(weight @ (1.0 - resp.max(axis=1))) / float(weight.sum())
+    if moves and unsure <= _UNSURE and moves[0][3] < -_PLAIN * max(worth, 1.0):
+        # What merges lose at most says that escapes are unlikely. What they lose by labels alone, that there are none;
+        # but where a covariance follows them.
+        least = merge_losses(family.layout, params, float(weight.sum()))[2].min()
+        plain = least - worth > _PLAIN * max(worth, 1.0) and not family.kind.is_common
+        return None if plain else Ways((), unlikely=True)
+    planned = _split_and_merge(family, params, splits, moves)
+
+    def portions() -> Iterator[list[tuple[str, Parameters]]]:
+        yield planned[:_FIRST]
+        found = planned[_FIRST:] + _births(family, params, weight, resp, splits)
+        found += _swaps(family, params, source.x, weight, density, rng, _SWAPS)
+        found += _drawn_anew(*anew, 0)
+        annealed = _annealed(model, source, params)
+        yield found + ([("annealing", annealed)] if annealed is not None else [])
+
+    return Ways(portions())
 
 
 def gaussian_regroupings(
     model: Mixture, source: ArraySource, params: Parameters, rng: np.random.Generator, together: Together = serially
-) -> list[Parameters]:
-    """Groups of neighbours fitted anew, the likeliest first; none where responsibilities are too many to be held.
+) -> Iterator[list[Parameters]]:
+    """Groups of neighbours fitted anew, some at a time; none where responsibilities are too many to be held.
 
     Parameters
     ----------
@@ -115,37 +135,46 @@ def gaussian_regroupings(
         As for `gaussian_escapes`.
     """
     if source.n_rows * model.n_components > _LARGEST:
-        return []
+        return
     resp = source.collect(model.responsibilities, params)
-    return [moved for _, moved in regroupings(model, source, source.row_weights, resp, params, rng, together)]
+    for portion in regroupings(model, source, source.row_weights, resp, params, rng, together):
+        yield [moved for _, moved in portion]
 
 
-# Components i and j that become one, k that becomes two, what that seems to gain, and whether it may: where components
-# overlap, the loss on paper is too high.
-_Planned = tuple[int, int, int, float, bool]
+# Components i and j that become one, k that becomes two, and what that seems to gain.
+_Planned = tuple[int, int, int, float]
 
 
-def _moves(family: Gaussian, params: Parameters, weight: float, splits: list[Split | None]) -> list[_Planned]:
-    """The cheapest merges with the splits of other components, by what they gain together."""
-    first, second, losses = merge_losses(family.layout, params, weight)
-    found = [
-        (int(first[at]), int(second[at]), k, split.gain - float(losses[at]), split.gain > _LIKELY * float(losses[at]))
-        for at in np.argsort(losses, kind="stable")[: 2 * family.n_components]
-        for k, split in enumerate(splits)
-        if split is not None and k not in (first[at], second[at])
-    ]
-    return sorted(found, key=lambda move: -move[3])
+def _moves(
+    family: Gaussian, params: Parameters, weight: Array, resp: Array, splits: list[Split | None]
+) -> tuple[list[_Planned], float]:
+    """The cheapest merges with the splits of other components, by what they gain together, and the best split's worth.
 
-
-def _is_plain(splits: list[Split | None], moves: list[_Planned], surest: Array, weight: Array) -> bool:
-    """Whether components lie so far apart, and are so round, that every merge costs many times what a split brings.
-
-    Where rows belong to one component for certain, losses on paper are those of the likelihood.
+    Where there are many, those whose split brings little of what the merge loses are left out, but for the first.
     """
-    if not moves or float(weight @ (1.0 - surest)) > _UNSURE * float(weight.sum()):
-        return False
-    worth = max(split.gain for split in splits if split is not None)
-    return moves[0][3] < -_PLAIN * max(worth, 1.0)
+    first, second, losses = cheapest_merges(family.layout, params, weight, resp, 2 * family.n_components)
+    worth = np.array([-np.inf if split is None else split.gain for split in splits])
+    gains = np.where(np.isfinite(worth), worth, 0.0) - losses[:, None]
+    if family.layout == "tied":
+        n, none = float(weight.sum()), np.zeros((1, family.n_features))
+        shares, means = params["weights"], params["means"]
+        size = shares[first] * shares[second] / np.maximum(shares[first] + shares[second], 1e-300)
+        merged = np.sqrt(size)[:, None] * (means[first] - means[second])
+        parted = np.array([none[0] if split is None else split.between(shares[k]) for k, split in enumerate(splits)])
+        gains += brought_by_common_covariance(params["covariances"], n, merged, parted)
+        worth += brought_by_common_covariance(params["covariances"], n, none, parted)[0]
+    each = np.arange(len(splits))
+    possible = np.isfinite(worth) & (each != first[:, None]) & (each != second[:, None])
+    at, k = np.nonzero(possible)
+    if len(at) > _ALL_PAIRS:
+        # The others make up for some of a loss.
+        likely = possible & (worth > _LIKELY * losses[:, None])
+        likely.flat[np.where(possible, gains, -np.inf).argmax()] = True
+        at, k = np.nonzero(likely)
+    order = np.argsort(-gains[at, k], kind="stable")
+    found = zip(first[at], second[at], k, gains[at, k], strict=True)
+    moves = [(int(i), int(j), int(split), float(gain)) for i, j, split, gain in found]
+    return [moves[number] for number in order], float(worth.max())
 
 
 def _split_and_merge(
@@ -153,12 +182,11 @@ def _split_and_merge(
 ) -> list[tuple[str, Parameters]]:
     """The best moves one by one, and those that do not touch one another together."""
     found = list[tuple[str, Parameters]]()
-    few = len(moves) <= _ALL_PAIRS
-    chosen = moves if few else [move for move in moves if move[4]][:_SPLITS]
+    chosen = moves if len(moves) <= _ALL_PAIRS else moves[:_SPLITS]
     # Where several components sit wrong, moves that do not touch one another go together.
     apart, used = list[_Planned](), set[int]()
     for move in moves:
-        if move[3] > 0 and not used & set(move[:3]):
+        if move[3] > 0 and used.isdisjoint(move[:3]):
             apart.append(move)
             used |= set(move[:3])
     for several in ([apart] if len(apart) > 1 else []) + [[move] for move in chosen]:
@@ -183,6 +211,7 @@ def _put(split: Split | None, weights: Array, means: Array, covariances: Array, 
 def _drawn_anew(
     model: Mixture,
     source: ArraySource,
+    rough: ArraySource,
     params: Parameters,
     weight: Array,
     resp: Array,
@@ -199,7 +228,7 @@ def _drawn_anew(
         if kinds[i] == "regrouping":
             found = regrouped(model, source, weight, resp, params, own)
             return None if found is None else found[1]
-        return shaken(model, source, weight, params, own)
+        return shaken(model, rough, weight, params, own)
 
     found = zip(kinds, together(drawn, range(len(kinds))), strict=True)
     return [(kind, moved) for kind, moved in found if moved is not None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -53,6 +53,22 @@ class Drawn(NamedTuple):
     passes: float = 0.0
 
 
+class Ways(NamedTuple):
+    """Where an optimum may be left for a higher one.
+
+    Attributes
+    ----------
+    portions : iterable of sequence of (str, Parameters)
+        Kinds of escape, and where they begin. What promises most goes first: where it leads higher, the other portions
+        are not asked for.
+    unlikely : bool
+        Whether nothing is tried because nothing is likely to lead higher.
+    """
+
+    portions: Iterable[Sequence[tuple[str, Parameters]]]
+    unlikely: bool = False
+
+
 class Landscape(Protocol):
     """What is searched: a model, its data, and how it climbs.
 
@@ -99,20 +115,24 @@ class Landscape(Protocol):
         ...
 
     def finish_all(
-        self, starts: Sequence[Parameters], indices: Sequence[int], together: Together
+        self, starts: Sequence[Parameters], indices: Sequence[int | None], together: Together
     ) -> list[Run[Any] | NumericalFailure]:
-        """Up to an optimum from each of these starts, or why there is none; on threads by `together`."""
+        """Up to an optimum from each of these places, or why there is none; on threads by `together`."""
         ...
 
-    def escapes(self, run: Run[Any], number: int, drawn: bool) -> Sequence[tuple[str, Parameters]] | None:
+    def joined(self, short: Run[Any], finished: Run[Any]) -> Run[Any]:
+        """A short run and the one up to an optimum that went on from its end, as one."""
+        ...
+
+    def escapes(self, run: Run[Any], number: int, drawn: bool) -> Ways | None:
         """Places to climb from that may lead higher; if `drawn`, at random, others for every number.
 
         None where it is plain that no escape can.
         """
         ...
 
-    def regroupings(self, run: Run[Any], number: int) -> Sequence[Parameters]:
-        """All places that differ from an optimum in a group of components, the likeliest first; others for a number.
+    def regroupings(self, run: Run[Any], number: int) -> Iterator[Sequence[Parameters]]:
+        """All places that differ from an optimum in a group of components, some at a time; others for a number.
 
         They may lie well below it, and there are many: for when rounds have not agreed. Empty where there are none.
         """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -23,12 +23,12 @@ from jensen.fit.outliers.contract import NoOutliers, Outliers
 from jensen.fit.search.account import SAME_OPTIMUM, Account, StartRecord
 from jensen.fit.search.climbing import RECENT, Climbing, matched
 from jensen.fit.search.escapes import gaussian_escapes, gaussian_regroupings
-from jensen.fit.search.landscape import Drawn, Plan, Together, Verdict, serially
+from jensen.fit.search.landscape import Drawn, Plan, Together, Verdict, Ways, serially
 from jensen.fit.search.rounds import search
 from jensen.fit.search.soundness import Degenerate, verdict
 from jensen.fit.search.splitting import Splits
 from jensen.fit.search.together import first_trails
-from jensen.fit.starts.descent import components_above, descended, enlarged
+from jensen.fit.starts.descent import FAR, NEAR, components_above, descended, enlarged
 from jensen.fit.starts.draw import StartKind, draw_start
 from jensen.fit.summary import DataSummary
 from jensen.models.mixture import Assessment, Mixture
@@ -42,8 +42,8 @@ from jensen.solve.variants import Accelerate, Plain
 KINDS: tuple[StartKind, ...] = (
     "kmeans", "adaptive", "hierarchical", "random", "k-means++", "local", "adaptive", "random_from_data"
 )  # fmt: skip
-# Of the eight starts of a round, so many come from above once rounds have not agreed.
-_ROUND, _FROM_ABOVE = 8, 2
+# Starts of a round. The first comes from a little above, the second of every other round from far above.
+_ROUND = 6
 # Rows of a search: as many for each component times d + 1, and the fewest.
 _ROWS_PER_NUMBER, _FEWEST_ROWS = 50, 8_192
 # Below this, a sample is no saving.
@@ -55,9 +55,13 @@ _MODERATE, _IN_VAIN = 4_000_000, 2
 # Nats still to come at which a run of the search ends, and nats by which optima differ: exactly where passes cost next
 # to nothing, else about a tenth of what a likelihood-ratio test could see.
 _EXACT, _ROUGH = (1e-4, SAME_OPTIMUM), (5e-3, 2e-2)
-# Passes of a search, by d + 4: about what ten starts of a common implementation cost.
-_PASSES = 80_000
+# Passes of a search, by d + 4: about what ten starts of a common implementation cost. Where passes are cheap, groups
+# that are fitted anew tell sooner than further rounds.
+_PASSES, _FEWER_PASSES = 80_000, 25_000
 _MAX_ITER = 2_000
+# Where a pass takes more multiplications than this, short runs are in single precision; it tells rows apart that lie no
+# further than so many standard deviations of a column from zero.
+_LONG, _SINGLE = 1 << 22, 1e3
 # Optima of a sample that all the data decide between, and the steps that each gets.
 _FINALISTS, _FINAL_STEPS = 3, 4
 # Batches times rows times components below which threads cost more than they gain.
@@ -100,8 +104,8 @@ class MixtureLandscape(Climbing):
         Whether one of them was interrupted.
     outliers : Outliers
         How rows that belong to no component are treated; by default, all belong to one.
-    from_above : int, default=0
-        First round with starts from above (`jensen.fit.starts.descent`), counted from 0; 0 for none.
+    from_above : bool, default=False
+        Whether rounds have starts from above (`jensen.fit.starts.descent`).
     """
 
     model: Any
@@ -118,7 +122,7 @@ class MixtureLandscape(Climbing):
     recent: deque[Run[Any]] = field(default_factory=lambda: deque(maxlen=RECENT))
     interrupted: bool = False
     outliers: Outliers | None = None
-    from_above: int = 0
+    from_above: bool = False
     rows: ArraySource = field(init=False)
     source: Any = field(init=False)
 
@@ -135,6 +139,16 @@ class MixtureLandscape(Climbing):
         return self.rows.n_rows
 
     @cached_property
+    def rough(self) -> Any:
+        """The rows in single precision, where passes take long and it can tell them apart."""
+        size = np.abs(self.data.rows).max(axis=0, initial=0.0)
+        long = pass_work(self.treated.gaussians, self.n_rows) > _LONG
+        among = self.source is not self.rows or not isinstance(self.treated, NoOutliers)
+        if not long or among or (size > _SINGLE * self.data.scale).any():
+            return self.source
+        return ArraySource(self.data.rows.astype(np.float32), self.rows.row_weight, single=True)
+
+    @cached_property
     def quick(self) -> bool:
         """Whether runs go in bursts, which threads take without Python between them."""
         family = self.model.family if isinstance(self.model, Mixture) else None
@@ -144,26 +158,28 @@ class MixtureLandscape(Climbing):
 
     def draw(self, index: int) -> Drawn:
         """A start: of its kind in turn, or from above."""
-        round_number, place = divmod(index, _ROUND)
-        if not 0 < self.from_above <= round_number or place >= _FROM_ABOVE:
+        height = {0: NEAR, _ROUND: NEAR, _ROUND + 1: FAR}.get(index % (2 * _ROUND)) if self.from_above else None
+        if height is None:
             return Drawn(*self.make(index))
         rng = stream(self.seed, "start", index)
         table, outlying = self.treated.cleaned(self.data, index, rng)
         gaussians, rows = self.treated.gaussians, ArraySource(table.rows, table.weight)
-        many = components_above(gaussians, rows.weight)
+        passed = self.rough if table is self.data else rows
+        many = components_above(gaussians, rows.weight, height)
         if not many:
             return Drawn(*self.make(index))
 
         def steps(mixture: Mixture, params: Parameters, n_iter: int) -> tuple[Parameters, float]:
             rule = AitkenRule(rows.weight, tol=self.tolerance)
-            ended = run(Plain("off").solver(mixture, rule), rows, params, rule, replace(self.limits, max_iter=n_iter))
+            limits = replace(self.limits, max_iter=n_iter)
+            ended = run(Plain("off").solver(mixture, rule), passed, params, rule, limits)
             if ended.status is Status.INTERRUPTED:
                 self.interrupted = True
                 raise KeyboardInterrupt
             return ended.params, ended.passes
 
         above = draw_start("kmeans", enlarged(gaussians, many), table, rng)
-        params, passes = descended(gaussians, above, rows.weight, steps)
+        params, passes = descended(gaussians, above, rows, steps, height.steps)
         return Drawn("from above", self.treated.around(params, outlying), passes)
 
     def climb_all(
@@ -176,7 +192,7 @@ class MixtureLandscape(Climbing):
         return self._in_turn(Plain("off"), starts, steps, [None] * len(starts))
 
     def finish_all(
-        self, starts: Sequence[Parameters], indices: Sequence[int], together: Together
+        self, starts: Sequence[Parameters], indices: Sequence[int | None], together: Together
     ) -> list[Run[Any] | NumericalFailure]:
         """Up to an optimum from each, in the same way."""
         if not self.quick or self.accelerate not in ("auto", "off"):
@@ -211,34 +227,44 @@ class MixtureLandscape(Climbing):
         """How runs climb to an optimum."""
         return Plain(self.accelerate)
 
-    def told(self, index: int) -> Callable[[Info], None] | None:
+    def told(self, index: int | None) -> Callable[[Info], None] | None:
         """The observer, of one start."""
-        return None if self.observer is None else partial(self.observer, index)
+        return None if self.observer is None or index is None else partial(self.observer, index)
 
-    def escapes(self, run: Run[Any], number: int, drawn: bool) -> Sequence[tuple[str, Parameters]] | None:
+    def escapes(self, run: Run[Any], number: int, drawn: bool) -> Ways | None:
         """Moves of the Gaussians that may lead higher."""
         rng = stream(self.seed, "escape", number)
         gaussians = self.treated.gaussians
         rows, params = self.treated.inliers(self.rows, run.params)
         if not rows.weight > 0:
-            return []
-        found = gaussian_escapes(gaussians, rows, params, rng, drawn, self.together, self.splits)
-        share = 1.0 - float(rows.weight) / float(self.rows.weight)
+            return Ways(())
+        rough = self.rough if rows is self.rows else rows
+        found = gaussian_escapes(gaussians, rows, params, rng, drawn, self.together, self.splits, rough)
         besides = [] if drawn else self.treated.escapes(self.rows, run.params)
         if found is None and not besides:
             return None
-        around = self.treated.around
-        return besides + [(kind, around(gaussians.allowed(moved), share)) for kind, moved in found or ()]
+        share = 1.0 - float(rows.weight) / float(self.rows.weight)
 
-    def regroupings(self, run: Run[Any], number: int) -> Sequence[Parameters]:
+        def portions() -> Iterator[Sequence[tuple[str, Parameters]]]:
+            first = besides
+            for portion in found.portions if found is not None else ():
+                yield first + [(kind, self.treated.around(gaussians.allowed(moved), share)) for kind, moved in portion]
+                first = []
+            if first:
+                yield first
+
+        return Ways(portions(), unlikely=not besides and found is not None and found.unlikely)
+
+    def regroupings(self, run: Run[Any], number: int) -> Iterator[Sequence[Parameters]]:
         """Of the Gaussians, on the rows that count for these."""
         gaussians = self.treated.gaussians
         rows, params = self.treated.inliers(self.rows, run.params)
         if not rows.weight > 0:
-            return ()
+            return
         share = 1.0 - float(rows.weight) / float(self.rows.weight)
-        found = gaussian_regroupings(gaussians, rows, params, stream(self.seed, "groups", number), self.together)
-        return [self.treated.around(gaussians.allowed(moved), share) for moved in found]
+        rng = stream(self.seed, "groups", number)
+        for portion in gaussian_regroupings(gaussians, rows, params, rng, self.together):
+            yield [self.treated.around(gaussians.allowed(moved), share) for moved in portion]
 
     def judge(self, run: Run[Any]) -> Verdict:
         """Faults and narrow components."""
@@ -308,7 +334,7 @@ def search_mixture(
     outliers : Outliers, optional
         How rows that belong to no component are treated, around `model`; by default, all belong to one.
     from_above : bool, default=False
-        Whether rounds have starts from above, beside those that `make` makes, once the first have not agreed.
+        Whether rounds have starts from above, beside those that `make` makes.
 
     Returns
     -------
@@ -332,10 +358,10 @@ def search_mixture(
             return serially(function, items)
         return list(map_ordered(function, items, len(items), cancel))
 
-    work = len(table.rows) * n_components * (d + 1) * (d + 2)
     treated: Outliers = NoOutliers(model) if outliers is None else outliers
     climbed, rows = treated.model, treated.over(source)
     # Among outliers nothing goes in bursts, and a pass is never next to nothing.
+    work = pass_work(model, len(table.rows))
     cheap = work <= _CHEAP and climbed is model
     tolerance, slack = _EXACT if cheap else _ROUGH
     land = MixtureLandscape(
@@ -353,9 +379,11 @@ def search_mixture(
         outliers=treated,
     )
     agreeing, in_vain = (3, _IN_VAIN) if work <= _MODERATE else (2, 0)
-    plan = Plan(12, True, 12, 4) if cheap else Plan(8, False, 30, agreeing, in_vain, _PASSES / (d + 4))
+    common = model.family.kind.is_common  # type: ignore[attr-defined]
+    passes = _FEWER_PASSES if work <= _MODERATE and not common else _PASSES
+    plan = Plan(12, True, 12, 4) if cheap else Plan(_ROUND, False, 30, agreeing, in_vain, passes / (d + 4))
     plan = replace(plan, deadline=limits.deadline)
-    land.from_above = plan.agreeing if from_above and not cheap else 0
+    land.from_above = from_above and not cheap
     with single_threaded_blas():
         best, account = search(land, plan, together, on_end)
         interrupted = account.ending == "interrupted"
@@ -372,6 +400,12 @@ def search_mixture(
         return replace(_evaluated(climbed, rows, best), status=Status.INTERRUPTED), account
     # One run: the search's, and the steps on all the rows, which are the same rows in another order.
     return continued(best, ended) if joined else ended, account
+
+
+def pass_work(model: Mixture, n_rows: int) -> int:
+    """Multiplications of a pass over so many rows, about."""
+    d = model.family.n_features  # type: ignore[attr-defined]
+    return int(n_rows * model.n_components * (d + 1) * (d + 2))
 
 
 def search_rows(source: ArraySource, data: DataSummary, model: Mixture, seed: int) -> tuple[DataSummary, bool]:

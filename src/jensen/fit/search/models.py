@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ from jensen.core.contracts import Info, Run
 from jensen.core.parameters import Parameters
 from jensen.fit.search.account import SAME_OPTIMUM
 from jensen.fit.search.climbing import RECENT, Climbing, faults_of, matched
-from jensen.fit.search.landscape import Drawn, Verdict
+from jensen.fit.search.landscape import Drawn, Verdict, Ways
 from jensen.numerics.logspace import normalise_logs
 from jensen.numerics.streams import stream
 from jensen.solve.loop import Limits
@@ -22,6 +22,8 @@ from jensen.solve.variants import Variant
 
 # Nats still to come at which a run of the search ends.
 _TOLERANCE = 1e-4
+# Of the escapes that a model declares, so many go first.
+_FIRST = 5
 # Components that are drawn anew in a batch of escapes, and the share of rows that they take.
 _REDRAWN, _TAKEN = 6, (0.05, 0.5)
 # Parameters of one optimum agree to this, in units of the larger of 1 and their size.
@@ -82,27 +84,30 @@ class ModelLandscape(Climbing):
         """The start that the user's function draws."""
         return Drawn("drawn", self.draws(index))
 
-    def told(self, index: int) -> Callable[[Info], None] | None:
+    def told(self, index: int | None) -> Callable[[Info], None] | None:
         """The observer, of every start."""
-        return self.observer
+        return None if index is None else self.observer
 
-    def escapes(self, run: Run[Any], number: int, drawn: bool) -> Sequence[tuple[str, Parameters]] | None:
+    def escapes(self, run: Run[Any], number: int, drawn: bool) -> Ways | None:
         """The model's own, or components drawn anew."""
         rng = stream(self.seed, "escape", number)
         own = getattr(self.model, "escapes", None)
         if callable(own):
             found = own(run.params, self.source, rng)
             # A model may return records of parameters, or mappings, as for a start.
-            return None if found is None else [(str(kind), self._record(params)) for kind, params in found]
+            if found is None:
+                return None
+            tried = [(str(kind), self._record(params)) for kind, params in found]
+            return Ways([tried[:_FIRST], tried[_FIRST:]])
         parts = all(hasattr(self.model, name) for name in ("n_components", "log_joint", "statistics_from", "maximize"))
         if not parts:
-            return []
+            return Ways(())
         redrawn = redrawn_components(self.model, self.source, run.params, rng)
-        return [(kind, self._record(params)) for kind, params in redrawn]
+        return Ways([[(kind, self._record(params)) for kind, params in redrawn]])
 
-    def regroupings(self, run: Run[Any], number: int) -> Sequence[Parameters]:
+    def regroupings(self, run: Run[Any], number: int) -> Iterator[Sequence[Parameters]]:
         """None: what is near what is not known here."""
-        return ()
+        return iter(())
 
     def _record(self, params: Any) -> Parameters:
         return params if isinstance(params, Parameters) else self.model.start(params)

@@ -6,6 +6,7 @@ merge changes; or in what a few rows decide, which other weights of the rows und
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -34,7 +35,9 @@ _ALIKE, _NEAR = 2.0, 0.2
 # Steps with other weights.
 _SHAKEN_STEPS = 8
 # Of groups by plan: how large, how many for each component, among how many of its neighbours, and how often fitted.
-_SIZE, _GROUPS, _NEIGHBOURS, _FITS = 3, 4, 9, 20
+_SIZE, _GROUPS, _NEIGHBOURS, _FITS = 3, 4, 9, 10
+# Groups that are fitted before their ends are tried: where these lead higher, the others are not needed.
+_PORTION = 8
 # Their steps, and the gain to come at which these end; nats that tell ends apart, and that a group may lose, since
 # the components around it make up for much.
 _FIT_STEPS, _FIT_TOL, _APART, _LOST = 60, 0.1, 0.3, 60.0
@@ -172,8 +175,8 @@ def regroupings(
     params: Parameters,
     rng: np.random.Generator,
     together: Together = serially,
-) -> list[tuple[float, Parameters]]:
-    """Every group of three neighbours, fitted some times from seeds: all that it may be else, the likeliest first.
+) -> Iterator[list[tuple[float, Parameters]]]:
+    """Every group of three neighbours, fitted some times from seeds: all that it may be else, the nearest groups first.
 
     Parameters
     ----------
@@ -184,11 +187,11 @@ def regroupings(
     together : callable
         Applies a function to the groups, in threads or not.
 
-    Returns
-    -------
+    Yields
+    ------
     list of (float, Parameters)
-        Different ends, with what the groups' own rows gain by them. The others follow when EM goes on, so that the way
-        to a higher optimum may begin with a loss.
+        Different ends of some groups, the likeliest first, with what the groups' own rows gain by them. The others
+        follow when EM goes on, so that the way to a higher optimum may begin with a loss.
 
     Raises
     ------
@@ -218,7 +221,9 @@ def regroupings(
                 found.append((reached - height, group.within(model, params, fitted)))
         return found
 
-    return sorted((end for some in together(ends, range(len(groups))) for end in some), key=lambda end: -end[0])
+    for at in range(0, len(groups), _PORTION):
+        portion = range(at, min(at + _PORTION, len(groups)))
+        yield sorted((end for some in together(ends, portion) for end in some), key=lambda end: -end[0])
 
 
 def _nearness(model: Mixture, params: Parameters, weight: float) -> Array:
@@ -256,7 +261,7 @@ def shaken(
     drawn = rng.gamma(weight)
     if not drawn.sum() > 0:
         return None
-    ended = _climbed(model, ArraySource(source.x, drawn * (weight.sum() / drawn.sum())), params, _SHAKEN_STEPS, 0.01)
+    ended = _climbed(model, source.weighted(drawn * (weight.sum() / drawn.sum())), params, _SHAKEN_STEPS, 0.01)
     return None if ended is None else ended[1]
 
 

@@ -37,13 +37,11 @@ _FOLLOWED = 3
 _LEVEL = 0.1
 # Rounds without a sound end after which none is expected.
 _HOPELESS = 3
-# Escapes of a batch that go first.
-_FIRST = 5
 # Starts of a round that are run to their end, where most are dropped.
 _FINISHED = 1
 # Where rounds do not agree: steps after groups were fitted anew, how many go together, the nats by which they may
 # seem to stay behind, the failures that end it, and how many times the passes of the search it may take.
-_GROUPED, _TOGETHER, _BEHIND, _FAILURES, _MORE = 12, 8, 3.0, 3, 4.0
+_GROUPED, _TOGETHER, _BEHIND, _FAILURES, _MORE = 12, 32, 1.0, 4, 12.0
 # Optima, from the best, whose plain log-likelihood is taken for the account.
 _ASSESSED = 12
 
@@ -59,6 +57,7 @@ class _Place:
     rounds: int = 0
     in_vain: int = 0  # batches of draws from here that led nowhere
     tried: bool = False
+    unlikely: bool = False  # that escapes lead higher
     way: _Place | None = None  # where escapes from here led
 
     @property
@@ -92,6 +91,7 @@ class _Search:
         self.passes = 0.0
         self.rounds = self.batches = 0
         self.plain: Run[Any] | None = None  # from where no escape can lead higher
+        self.unlikely = False  # what was said of the last escapes
         self.failure: NumericalFailure | None = None
 
     def run(self) -> tuple[Run[Any], Account]:
@@ -136,7 +136,8 @@ class _Search:
         top.rounds += 1
         # From the best, draws may find a way that plans did not: where rounds disagree, and before their word is taken.
         best = self._best()
-        if number and best.run is not self.plain and (top is not best or self._agreed()):
+        certain = best.run is self.plain or best.unlikely
+        if number and not certain and (top is not best or self._agreed()):
             best.in_vain += self._climb_out(best, drawn=True) is best
 
     def _starts(self, indices: range) -> list[_Place]:
@@ -175,7 +176,7 @@ class _Search:
             alive = self._further(self._better(alive, max(1, len(alive) // 2)), _MIDDLE)
             alive = self._better(alive, _FINISHED)
             ends = zip(alive, self._finish(alive), strict=True)
-            alive = [(i, kind, continued(run, more)) for (i, kind, run), more in ends]
+            alive = [(i, kind, self.land.joined(run, more)) for (i, kind, run), more in ends]
         seconds = (time.perf_counter() - began) / max(len(indices), 1)
         found = list[_Place]()
         for index, kind, run in alive:
@@ -189,15 +190,29 @@ class _Search:
         return found
 
     def _better(self, alive: list[_Begun], n_kept: int) -> list[_Begun]:
-        """The starts that seem to lead highest, without those that lead to the same place."""
-        keep = list[_Begun]()
-        for one in sorted(alive, key=lambda one: -heading(one[2])):
-            if len(keep) < n_kept and not any(self._same(one[2], other[2]) for other in keep):
-                keep.append(one)
-                continue
-            index, kind, run = one
-            self._record(StartRecord(index, kind, run.objective, Status.DROPPED, run.n_iter, (), 0.0, run.passes))
-        return keep
+        """So many starts, of those to one place a single one: the highest, and those that seem to lead highest.
+
+        There are two at least, where these are not the same.
+        """
+        verdicts = [self.land.judge(run) for *_, run in alive]
+
+        def ranked(height: Callable[[Run[Any]], float]) -> list[int]:
+            standings = [
+                (not verdict.faults, height(run) - verdict.price)
+                for (*_, run), verdict in zip(alive, verdicts, strict=True)
+            ]
+            return sorted(range(len(alive)), key=lambda i: standings[i], reverse=True)
+
+        # What is far from its end promises much: who is high already is heard, too.
+        keep = ranked(lambda run: run.objective)[:1]
+        for place, i in enumerate(ranked(heading)):
+            wanted = place == 0 or len(keep) < n_kept
+            if wanted and i not in keep and not any(self._same(alive[i][2], alive[j][2]) for j in keep):
+                keep.append(i)
+        for i, (index, kind, run) in enumerate(alive):
+            if i not in keep:
+                self._record(StartRecord(index, kind, run.objective, Status.DROPPED, run.n_iter, (), 0.0, run.passes))
+        return [alive[i] for i in sorted(keep)]
 
     def _further(self, alive: list[_Begun], n_iter: int) -> list[_Begun]:
         runs = self._climb([run.params for *_, run in alive], n_iter, [run.n_iter for *_, run in alive])
@@ -230,6 +245,7 @@ class _Search:
                 (here, verdict), moved = found, True
             place.tried, drawn = True, False
             if not moved:
+                place.unlikely = place.unlikely or self.unlikely
                 break
             finished = self._map(self.land.finish, [here.params])[0]
             self.passes += finished.passes
@@ -244,13 +260,13 @@ class _Search:
         """The best of a batch of escapes, some steps on its way, if it is higher already."""
         self._look_at_the_clock()
         self.batches += 1
-        tried = self.land.escapes(origin, self.batches, drawn)
-        if tried is None:
+        ways = self.land.escapes(origin, self.batches, drawn)
+        if ways is None:
             self.plain = origin
             return None
-        # The moves that promise most go first: where they lead higher, the others are not needed.
-        for batch in (tried[:_FIRST], tried[_FIRST:]) if not drawn else (tried,):
-            found = self._best_of(batch, origin, against, drawn)
+        self.unlikely = ways.unlikely
+        for portion in ways.portions:
+            found = self._best_of(portion, origin, against, drawn)
             if found is not None:
                 return found
         return None
@@ -281,30 +297,41 @@ class _Search:
         while failures < _FAILURES and self.passes <= most:
             self._look_at_the_clock()
             self.batches += 1
-            place = self._best()
-            tried = self.land.regroupings(place.run, self.batches)
+            place, tried = self._best(), False
+            for portion in self.land.regroupings(place.run, self.batches):
+                tried = True
+                if self._first_higher(portion, place):
+                    break
             if not tried:
                 return
-            failures = 0 if self._first_higher(tried, place) else failures + 1
+            failures = failures + 1 if self._best() is place else 0
 
     def _first_higher(self, tried: Sequence[Parameters], place: _Place) -> bool:
         """Whether one of these leads higher than a place; the rest are then not needed."""
         origin = place.run
         for at in range(0, len(tried), _TOGETHER):
-            runs = self._climb_all(tried[at : at + _TOGETHER], _GROUPED)
-            for run in sorted((run for run in runs if run is not None), key=lambda run: -heading(run)):
-                reached = place
-                # A group that loses for good is left, and so is one that has come back.
-                if heading(run) > heading(origin) - _BEHIND and not self._same(run, origin):
-                    finished = self._map(self.land.finish, [run.params])[0]
-                    self.passes += finished.passes
-                    reached = self._place(finished)
-                risen = reached.standing > place.standing
-                self.moves.append(Move("groups", origin.objective, run.objective, risen))
-                if risen:
+            runs = [run for run in self._climb_all(tried[at : at + _TOGETHER], _GROUPED) if run is not None]
+            # A group that loses for good is left, and so is one that has come back.
+            hopeful = [i for i, run in enumerate(runs) if heading(run) > heading(origin) - _BEHIND]
+            hopeful = [i for i in hopeful if not self._same(runs[i], origin)]
+            risen = set[int]()
+            for i, finished in zip(hopeful, self._finish_all([runs[i].params for i in hopeful]), strict=True):
+                if finished is None:
+                    continue
+                reached = self._place(finished)
+                if reached.standing > place.standing:
                     reached.escapes += 1
-                    return True
+                    risen.add(i)
+            self.moves += [Move("groups", origin.objective, run.objective, i in risen) for i, run in enumerate(runs)]
+            if risen:
+                return True
         return False
+
+    def _finish_all(self, places: Sequence[Parameters]) -> list[Any]:
+        found = self._batch(lambda: self.land.finish_all(places, [None] * len(places), self.together))
+        runs = [None if isinstance(run, NumericalFailure) else run for run in found]
+        self.passes += sum(run.passes for run in runs if run is not None)
+        return runs
 
     def _climb_all(self, starts: Sequence[Parameters], n_iter: int) -> list[Any]:
         runs = [None if isinstance(run, NumericalFailure) else run for run in self._climb(starts, n_iter)]
@@ -353,8 +380,9 @@ class _Search:
         if not self.places:
             return False
         best = self._best()
+        # One round by itself may have met a place whose ways are hidden.
+        confirmed = best.rounds + (best.unlikely and best.rounds > 1)
         unanimous = best.starts == len(self.ends) >= _UNANIMOUS
-        confirmed = best.rounds
         # Where most rounds end elsewhere, ways are hard to find, and that none was found says little.
         if 2 * best.rounds >= self.rounds:
             confirmed += min(best.in_vain, self.plan.in_vain)

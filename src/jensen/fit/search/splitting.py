@@ -21,8 +21,8 @@ from jensen.numerics.order import draw_by_weight
 
 # Steps of the EM of two, and the gain to come at which they end.
 _STEPS, _TOL = 16, 0.01
-# Rows of a component that its split looks at.
-_ROWS = 1_024
+# Rows of a component that its split looks at, and the share of them that may stand aside.
+_ROWS, _ASIDE = 1_024, 0.1
 # Rows of a component times squares of features from which its split is worth a thread: around short runs on fewer,
 # threads would only take turns at Python.
 _WORTH_A_THREAD = 1 << 17
@@ -46,6 +46,11 @@ class Split:
     weights: Array
     means: Array
     covariances: Array
+
+    def between(self, share: float) -> Array:
+        """What the two take from a common covariance is v v', v of shape (d,), where they have this weight together."""
+        v: Array = np.sqrt(share * self.weights[0] * self.weights[1]) * (self.means[0] - self.means[1])
+        return v
 
 
 class Splits:
@@ -106,9 +111,11 @@ class Splits:
         known = [self._known(row, spread, family.layout) for row, spread in zip(now, np.sqrt(variances), strict=True)]
         new = [j for j in range(k) if known[j] is None]
         labels, seeds = resp.argmax(axis=1), rng.integers(2**63, size=k)
+        common = params["covariances"] if family.layout == "tied" else None
 
         def split(j: int) -> Split | None:
-            return split_in_two(model, source, weight * resp[:, j], labels == j, np.random.default_rng(seeds[j]))
+            share, own = weight * resp[:, j], np.random.default_rng(seeds[j])
+            return split_in_two(model, source, share, labels == j, own, common)
 
         few = min(source.n_rows / k, _ROWS) * (d + 1) * (d + 2) < _WORTH_A_THREAD
         looked = (serially if few else together)(split, new)
@@ -137,9 +144,14 @@ def _variances(layout: str, covariances: Array, d: int) -> Array:
 
 
 def split_in_two(
-    model: Mixture, source: ArraySource, share: Array, own: AnyArray, rng: np.random.Generator
+    model: Mixture,
+    source: ArraySource,
+    share: Array,
+    own: AnyArray,
+    rng: np.random.Generator,
+    common: Array | None = None,
 ) -> Split | None:
-    """The best of two short runs of a mixture of two on a component's rows: along its main axis, and from two rows.
+    """The best of short runs of a mixture of two on a component's rows: along its axis, from two rows, from far out.
 
     Parameters
     ----------
@@ -153,6 +165,8 @@ def split_in_two(
         The rows whose most probable component it is.
     rng : numpy.random.Generator
         Chooses among many rows, and the two.
+    common : ndarray of shape (d, d), optional
+        The covariance that all components share: what the two are worth is what they bring with it.
 
     Returns
     -------
@@ -184,9 +198,16 @@ def split_in_two(
     pair = x[draw_by_weight(weight, rng.random(2))]
     spread = one * 0.5
     covariances = spread if family.layout == "tied" else np.stack([spread, spread])
+    # A few rows that stand together far from the others are met from there alone.
+    aside = _aside(about @ vectors / np.sqrt(values), weight)
+    remote = weight[aside] @ x[aside] / weight[aside].sum()
     starts = [
-        two.parameters(weights=np.array([0.5, 0.5]), means=centres, covariances=covariances)
-        for centres in (mean + np.array([[-0.8], [0.8]]) * axis, pair)
+        two.parameters(weights=shares, means=centres, covariances=covariances)
+        for shares, centres in (
+            (np.array([0.5, 0.5]), mean + np.array([[-0.8], [0.8]]) * axis),
+            (np.array([0.5, 0.5]), pair),
+            (np.array([1.0 - _ASIDE, _ASIDE]), np.stack([mean, remote])),
+        )
     ]
     best: tuple[float, Parameters] | None = None
     for ended in short_ends(two, ArraySource(x, weight), starts, _STEPS, _TOL):
@@ -198,4 +219,18 @@ def split_in_two(
     if best is None:
         return None
     weights, means, covariances = components_of(family.layout, best[1])
+    if common is not None:
+        white = np.linalg.cholesky(common)
+        z, centres = np.linalg.solve(white, about.T).T, np.linalg.solve(white, (means - mean).T).T
+        apart = -0.5 * ((z[:, None, :] - centres) ** 2).sum(axis=2)
+        gain = weight @ (np.logaddexp.reduce(np.log(weights) + apart, axis=1) + 0.5 * (z**2).sum(axis=1))
+        return Split(scale * float(gain), weights, means, covariances)
     return Split(scale * (best[0] - alone), weights, means, covariances)
+
+
+def _aside(z: Array, weight: Array) -> AnyArray:
+    """Numbers of the rows around the one that lies farthest out but for a few, of whitened rows (m, d)."""
+    out = np.argsort((z**2).sum(axis=1), kind="stable")
+    far = out[np.searchsorted(np.cumsum(weight[out]), (1.0 - _ASIDE / 4.0) * weight.sum())]
+    near = np.argsort(((z - z[far]) ** 2).sum(axis=1), kind="stable")
+    return near[: 1 + int(np.searchsorted(np.cumsum(weight[near]), _ASIDE * weight.sum()))]
