@@ -1,5 +1,8 @@
 """The choice of K and shape: sound, honest about what was run, and no cell below one that it contains."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from mixtures import table as rows_of
@@ -13,7 +16,7 @@ from jensen.errors import InputError
 from jensen.families.shapes import SHAPES, contains
 from jensen.fit.mixture import fit_mixture
 from jensen.fit.result import full_covariances
-from jensen.fit.selection import holdout
+from jensen.fit.selection import grid, holdout
 from jensen.fit.selection.grid import MIN_CONFIRMED, select_mixture
 from jensen.fit.settings import MixtureSettings
 
@@ -391,3 +394,20 @@ def test_what_a_sample_found_is_told_of_all_the_rows():
             assert cell.fit.objective == pytest.approx(statistics.loglik, rel=1e-12)
             assert cell.fit.trace[-1] == cell.fit.objective
     assert found.status is Status.INTERRUPTED
+
+
+def test_a_choice_leaves_nothing_to_the_garbage_collector(monkeypatch):
+    seen, real = [], grid.CellState
+
+    def noted(*args, **settings):
+        state = real(*args, **settings)
+        seen.append(weakref.ref(state))
+        return state
+
+    monkeypatch.setattr(grid, "CellState", noted)
+    gc.disable()
+    try:
+        found = select_mixture(source_of("iris"), [1, 2, 3], ["EII", "VVV"], MixtureSettings(1, n_init=1, seed=1))
+        assert len(seen) == 6 and all(state() is None for state in seen) and found.best is not None
+    finally:
+        gc.enable()

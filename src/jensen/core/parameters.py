@@ -38,7 +38,7 @@ class Parameters:
     __slots__ = ("_derived", "_domains", "_values")
 
     def __init__(self, values: Mapping[str, Any], domains: Mapping[str, Domain]) -> None:
-        if set(values) != set(domains):
+        if values.keys() != domains.keys():
             raise InputError(f"parameters {sorted(values)} do not match the expected {sorted(domains)}")
         frozen: dict[str, Array] = {}
         for name, domain in domains.items():

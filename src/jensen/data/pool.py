@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -143,6 +144,8 @@ def map_ordered(
     try:
         while task := list(islice(rest, in_a_row)):
             waiting.append(executor.submit(_each, function, task))
+            # Lets a thread begin that waits for Python to be free, which may take as long as many small items.
+            time.sleep(0)
             if len(waiting) > size:
                 yield from waiting.popleft().result()
         while waiting:

@@ -138,8 +138,9 @@ def as_fit(
     seed: int,
     feature_names: tuple[str, ...] | None,
     seconds: float,
+    faults: tuple[str, ...] | None = None,
 ) -> MixtureFit:
-    """The record of a run on all the rows, with the plain likelihood at its end."""
+    """The record of a run on all the rows, with the plain likelihood at its end; its faults where they are known."""
     outliers: Outliers = NoOutliers(fitted) if isinstance(fitted, Mixture) else fitted
     family: Gaussian = outliers.gaussians.family  # type: ignore[assignment]
     plain = outliers.plain()
@@ -160,7 +161,7 @@ def as_fit(
         extrapolations=best.extrapolations,
         starts=records,
         account=account,
-        faults=outliers.mixture.faults(best.params, best.statistics),
+        faults=outliers.mixture.faults(best.params, best.statistics) if faults is None else faults,
         coinciding=coinciding_components(family.layout, best.params),
         constant_columns=tuple(int(j) for j in np.flatnonzero(~data.informative)),
         seed=seed,

@@ -117,20 +117,14 @@ class EMStretch:
 
     def _until(self, index: int) -> tuple[int, int]:
         """Extrapolations until a point: what is no plain step, and what cost a pass more than its own."""
-        accepted = index + 1 - int(self._sums[index][0])
+        accepted = index + 1 - int(self.marks[: index + 1, 0].sum())
         return int(self.passes(0, index)) - index - 1 + accepted, accepted
 
     def passes(self, first: int, last: int) -> float:
         """The passes that the points from one to another took."""
         if not self.leaps:
             return last - first + 1
-        return float(self._sums[last][2] - (self._sums[first - 1][2] if first else 0.0))
-
-    @cached_property
-    def _sums(self) -> list[list[float]]:
-        """Of the marks, until each point."""
-        sums: list[list[float]] = self.marks.cumsum(axis=0).tolist()
-        return sums
+        return float(self.marks[first : last + 1, 2].sum())
 
     def _gain(self, index: int) -> float:
         return self.objectives[index] - (self.before if index == 0 else self.objectives[index - 1])

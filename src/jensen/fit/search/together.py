@@ -15,7 +15,7 @@ from typing import Any
 from jensen.core.contracts import Trail
 from jensen.core.parameters import Parameters
 from jensen.data.arrays import ArraySource
-from jensen.data.pool import map_ordered
+from jensen.data.pool import map_ordered, threads
 from jensen.errors import NumericalFailure
 from jensen.families.gaussian import Gaussian
 from jensen.kernels.choose import GaussianBurst, GaussianTrail, take_bursts
@@ -24,9 +24,11 @@ from jensen.solve.loop import Limits, run, unless_interrupted
 from jensen.solve.stopping import AitkenRule
 from jensen.solve.variants import Plain
 
-# Bursts that a thread takes in a row at most, and the rows times the numbers of records that are enough: handing these
-# over costs little, and none waits long for another.
+# Bursts that a thread takes in a row at most where there are few, and the rows times the numbers of records that are
+# enough: handing these over costs little, and none waits long for another.
 _IN_A_ROW, _ENOUGH = 8, 1 << 24
+# Parts of many bursts for each thread. A thread that comes back may wait for Python as long as a few bursts take.
+_PARTS = 2
 
 # A run: its model, where it starts, and its journey as ``EM.journey`` tells it.
 Start = tuple[Mixture, Parameters, tuple[int, float, int | None] | None]
@@ -77,7 +79,7 @@ def first_trails(
     # Runs are alike enough for the first to say what others take.
     first = list(islice(found, 1))
     work = source.n_rows * max((burst.records.size for _, burst in first if burst is not None), default=0)
-    size = min(_IN_A_ROW, max(_ENOUGH // max(work, 1), 1))
+    size = min(max(_IN_A_ROW, n_runs // (_PARTS * threads())), max(_ENOUGH // max(work, 1), 1))
     every = chain(first, found)
     parts = iter(lambda: list(islice(every, size)), [])
     for part, trails in map_ordered(take, parts, -(-n_runs // size)):

@@ -165,7 +165,7 @@ class _Grid(CellRuns):
         kinds = {kind.name: kind for kind in (covariance_shape(shape, d) for shape in shapes)}
         # By freedom, so that what a shape contains comes before it.
         self.kinds = sorted(kinds.values(), key=lambda kind: kind.n_parameters(d + 2, 7))
-        self.levels = levels_of(self.kinds)
+        self.levels, names = levels_of(self.kinds), [kind.name for kind in self.kinds]
         self.contained = {kind.name: largest_contained(kind, self.kinds) for kind in self.kinds}
         collinear = self._collinear()
         for k in dict.fromkeys(counts):
@@ -196,8 +196,10 @@ class _Grid(CellRuns):
         for state in open_states:
             state.sampled = not whole
         self.labels = self.cut_trees()
+        # Cells of one shape follow one another, so that what threads take together has few components and many.
+        by_shape = sorted(open_states, key=lambda state: names.index(state.kind.name))
         for number in range(self.several):
-            exploring = [state for state in open_states if number < len(self._starts(state))]
+            exploring = [state for state in by_shape if number < len(self._starts(state))]
             # An exception leaves no burst behind.
             with closing(self.prepare(exploring, number)) as prepared:
                 self.prepared = prepared
@@ -349,7 +351,7 @@ class _Grid(CellRuns):
             n_iter=found.n_iter,
             trace=found.trace,
         )
-        return End("search", ended, partial(self.judged, state))
+        return self.end(state, "search", ended)
 
     def _told(self, start: int, info: Info) -> None:
         assert self.observer is not None
@@ -386,9 +388,11 @@ class _Grid(CellRuns):
         )  # fmt: skip
         assert self.settings.seed is not None
         ended = self._on_all_rows(state, best.run) if state.sampled else best.run
+        # What was looked for and not found on these rows is not looked for again.
+        known = self.settings.degenerate == "avoid" and not state.sampled and not best.verdict.faults
         fit = as_fit(
             state.model, self.source, self.data, ended, records, None, self.settings.seed, self.feature_names,
-            state.seconds,
+            state.seconds, () if known else None,
         )  # fmt: skip
         return Cell.of(k, label, fit, state.seconds, self.source)
 

@@ -23,7 +23,7 @@ from jensen.fit.search.climbing import heading
 from jensen.fit.search.landscape import Verdict
 from jensen.fit.search.mixtures import KINDS
 from jensen.fit.search.restarts import with_memory
-from jensen.fit.search.soundness import verdict
+from jensen.fit.search.soundness import Degenerate, verdict
 from jensen.fit.search.together import Start, first_trails
 from jensen.fit.selection.cells import CellState, End, explained, reshaped
 from jensen.fit.selection.splits import duplicated, split_starts
@@ -32,6 +32,7 @@ from jensen.fit.settings import MixtureSettings
 from jensen.fit.starts.draw import StartKind, draw_labels, draw_start, from_labels
 from jensen.fit.starts.hierarchy import hierarchy
 from jensen.fit.summary import DataSummary
+from jensen.models.mixture import Mixture
 from jensen.numerics.streams import stream
 from jensen.solve.auto import Auto
 from jensen.solve.begun import Begun
@@ -129,7 +130,7 @@ class CellRuns:
         except NumericalFailure as failure:
             self._failed(state, failure)
             return None
-        end = End(kind, ended, partial(self.judged, state))
+        end = self.end(state, kind, ended)
         if ended.status in (Status.INTERRUPTED, Status.OUT_OF_TIME):
             if n_iter is None or state.best is None:
                 state.take(end)
@@ -301,5 +302,10 @@ class CellRuns:
         led.sort(key=lambda one: -one[0])
         return [(kind, trail.point(len(trail.objectives) - 1)[0]) for _, kind, trail in led[:_LOOKS]]
 
-    def judged(self, state: CellState, ended: Run[Any]) -> Verdict:
-        return verdict(state.model, ended, self.data.informative, self.settings.degenerate)
+    def end(self, state: CellState, kind: str, ended: Run[Any]) -> End:
+        """Where a run ended, which knows of the cell no more than it needs: nothing holds a search alive after it."""
+        return End(kind, ended, partial(_judged, state.model, self.data.informative, self.settings.degenerate))
+
+
+def _judged(model: Mixture, informative: AnyArray, degenerate: Degenerate, ended: Run[Any]) -> Verdict:
+    return verdict(model, ended, informative, degenerate)
