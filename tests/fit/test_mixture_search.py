@@ -5,6 +5,7 @@ import pytest
 from mixtures import SHAPES, fit, mixture, start_from, table
 
 import jensen.fit.search.mixtures as module
+import jensen.fit.search.rows as rows
 from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.errors import NumericalFailure
@@ -32,9 +33,9 @@ def plans(monkeypatch):
 @pytest.fixture
 def sampled(monkeypatch):
     """Searches look at a few hundred rows."""
-    monkeypatch.setattr(module, "_FEWEST_ROWS", 400)
-    monkeypatch.setattr(module, "_ROWS_PER_NUMBER", 1)
-    monkeypatch.setattr(module, "_WORTH_A_SAMPLE", 1.0)
+    monkeypatch.setattr(rows, "_FEWEST_ROWS", 400)
+    monkeypatch.setattr(rows, "_ROWS_PER_NUMBER", 1)
+    monkeypatch.setattr(rows, "_WORTH_A_SAMPLE", 1.0)
 
 
 def test_where_passes_cost_nothing_every_start_runs_to_its_end(plans):
@@ -75,7 +76,7 @@ def test_the_sample_depends_on_the_seed_and_not_on_the_order_of_rows(sampled):
 
 
 def test_all_the_rows_decide_between_the_best_of_a_sample(sampled, monkeypatch):
-    told, real = [], module._final
+    told, real = [], module.final
 
     def final(source, model, account, limits, best):
         found, number = real(source, model, account, limits, best)
@@ -89,7 +90,7 @@ def test_all_the_rows_decide_between_the_best_of_a_sample(sampled, monkeypatch):
         told.append((number, heights, len(account.optima)))
         return found, number
 
-    monkeypatch.setattr(module, "_final", final)
+    monkeypatch.setattr(module, "final", final)
     for seed in (0, 1, 3):
         result = fit(VAGUE, 2, n_init="auto", covariance_type="spherical", seed=seed)
         number, heights, _ = told[-1]
@@ -100,7 +101,7 @@ def test_all_the_rows_decide_between_the_best_of_a_sample(sampled, monkeypatch):
 
 
 def test_an_interrupt_while_all_the_rows_decide_keeps_the_best(sampled, monkeypatch):
-    real, inside = module.run, []
+    real, inside = rows.run, []
 
     def interrupted(solver, source, start, rule, limits, observer=None):
         def told(info):
@@ -108,9 +109,9 @@ def test_an_interrupt_while_all_the_rows_decide_keeps_the_best(sampled, monkeypa
             if len(inside) == 2:
                 raise KeyboardInterrupt
 
-        return real(solver, source, start, rule, limits, told if limits.max_iter == module._FINAL_STEPS else observer)
+        return real(solver, source, start, rule, limits, told if limits.max_iter == rows._FINAL_STEPS else observer)
 
-    monkeypatch.setattr(module, "run", interrupted)
+    monkeypatch.setattr(rows, "run", interrupted)
     result = fit(VAGUE, 2, n_init="auto", covariance_type="spherical")
     assert len(inside) == 2 and result.status is Status.INTERRUPTED
     assert result.objective == pytest.approx(ArraySource(VAGUE).fold(result.model.expect, result.params).loglik)

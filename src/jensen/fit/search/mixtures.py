@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from jensen.core.contracts import Info, Run, Source
+from jensen.core.contracts import Info, Run
 from jensen.core.parameters import Parameters
 from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
@@ -25,6 +25,7 @@ from jensen.fit.search.climbing import RECENT, Climbing, matched
 from jensen.fit.search.escapes import gaussian_escapes, gaussian_regroupings
 from jensen.fit.search.landscape import Drawn, Plan, Together, Verdict, Ways, serially
 from jensen.fit.search.rounds import search
+from jensen.fit.search.rows import evaluated, final, pass_work, search_rows
 from jensen.fit.search.soundness import Degenerate, verdict
 from jensen.fit.search.splitting import Splits
 from jensen.fit.search.together import first_trails
@@ -32,7 +33,6 @@ from jensen.fit.starts.descent import FAR, NEAR, components_above, descended, en
 from jensen.fit.starts.draw import StartKind, draw_start
 from jensen.fit.summary import DataSummary
 from jensen.models.mixture import Assessment, Mixture
-from jensen.numerics.order import draw_distinct
 from jensen.numerics.streams import stream
 from jensen.solve.loop import Limits, continued, run
 from jensen.solve.stopping import AitkenRule
@@ -44,10 +44,6 @@ KINDS: tuple[StartKind, ...] = (
 )  # fmt: skip
 # Starts of a round. The first comes from a little above, the second of every other round from far above.
 _ROUND = 6
-# Rows of a search: as many for each component times d + 1, and the fewest.
-_ROWS_PER_NUMBER, _FEWEST_ROWS = 50, 8_192
-# Below this, a sample is no saving.
-_WORTH_A_SAMPLE = 2.0
 # Multiplications of a pass, about, up to which every start runs to its end.
 _CHEAP = 60_000
 # And up to which three rounds have to agree, beyond that two; of the three, two batches of draws may stand for as many.
@@ -62,8 +58,6 @@ _MAX_ITER = 2_000
 # Where a pass takes more multiplications than this, short runs are in single precision; it tells rows apart that lie no
 # further than so many standard deviations of a column from zero.
 _LONG, _SINGLE = 1 << 22, 1e3
-# Optima of a sample that all the data decide between, and the steps that each gets.
-_FINALISTS, _FINAL_STEPS = 3, 4
 # Batches times rows times components below which threads cost more than they gain.
 _WORTH_A_THREAD = 50_000
 # Matched means, in standard deviations, and weights of one optimum are as near as this.
@@ -390,64 +384,13 @@ def search_mixture(
         if interrupted:
             cancel.set()
         if not whole and not interrupted:
-            best, number = _final(rows, climbed, account, limits, best)
+            best, number = final(rows, climbed, account, limits, best)
             account = replace(account, sampled=True).led_by(number)
             interrupted = best.status is Status.INTERRUPTED
         account = replace(account, advice="degenerate='allow' takes what is highest")
         joined = joined and whole
         ended = finish(best.params, best.n_iter if joined else 0) if not interrupted else None
     if ended is None:
-        return replace(_evaluated(climbed, rows, best), status=Status.INTERRUPTED), account
+        return replace(evaluated(climbed, rows, best), status=Status.INTERRUPTED), account
     # One run: the search's, and the steps on all the rows, which are the same rows in another order.
     return continued(best, ended) if joined else ended, account
-
-
-def pass_work(model: Mixture, n_rows: int) -> int:
-    """Multiplications of a pass over so many rows, about."""
-    d = model.family.n_features  # type: ignore[attr-defined]
-    return int(n_rows * model.n_components * (d + 1) * (d + 2))
-
-
-def search_rows(source: ArraySource, data: DataSummary, model: Mixture, seed: int) -> tuple[DataSummary, bool]:
-    """The rows of the search, and whether they are all of them."""
-    family: Gaussian = model.family  # type: ignore[assignment]
-    size = max(_FEWEST_ROWS, _ROWS_PER_NUMBER * family.n_components * (family.n_features + 1))
-    whole = bool(np.isclose(data.weight.sum(), data.total_weight, rtol=1e-12))
-    if len(data.rows) <= _WORTH_A_SAMPLE * size:
-        return data, whole
-    rng = stream(seed, "rows of the search", 0)
-    chosen = np.sort(draw_distinct(np.ones(len(data.rows)), rng, size))
-    return replace(data, rows=np.ascontiguousarray(data.rows[chosen]), weight=data.weight[chosen]), False
-
-
-def _final(source: Source, model: Any, account: Account, limits: Limits, best: Run[Any]) -> tuple[Run[Any], int]:
-    """Of the best optima of a sample, the one that a few steps on all the rows favour, and its number."""
-    first = account.optima[0]
-    slack = 3.0 * np.sqrt(first.params.n_free) + 2.0
-    rivals = [
-        (number, optimum)
-        for number, optimum in enumerate(account.optima[:_FINALISTS])
-        if not optimum.faults and optimum.objective - optimum.price > first.objective - first.price - slack
-    ]
-    if len(rivals) < 2:
-        return best, 0
-    found = [(-np.inf, 0, best)]
-    for number, optimum in rivals:
-        rule = AitkenRule(source.weight)
-        few = replace(limits, max_iter=_FINAL_STEPS)
-        try:
-            ended = run(Plain("off").solver(model, rule), source, optimum.params, rule, few)
-        except NumericalFailure:
-            continue
-        if ended.status is Status.INTERRUPTED:
-            return replace(best, status=Status.INTERRUPTED), 0
-        found.append((ended.objective - optimum.price, -number, ended))
-    _, number, best = max(found, key=lambda one: one[:2])
-    return best, -number
-
-
-def _evaluated(model: Any, source: Source, best: Run[Any]) -> Run[Any]:
-    """A run that was interrupted, with the objective and the statistics of all the rows."""
-    statistics = source.fold(model.expect, best.params)
-    objective = model.objective(best.params, statistics)
-    return replace(best, statistics=statistics, objective=objective, trace=(*best.trace[:-1], objective))

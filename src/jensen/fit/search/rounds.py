@@ -261,10 +261,10 @@ class _Search:
         self._look_at_the_clock()
         self.batches += 1
         ways = self.land.escapes(origin, self.batches, drawn)
+        self.unlikely = ways is not None and ways.unlikely
         if ways is None:
             self.plain = origin
             return None
-        self.unlikely = ways.unlikely
         for portion in ways.portions:
             found = self._best_of(portion, origin, against, drawn)
             if found is not None:

@@ -31,7 +31,7 @@ from jensen.families.shapes.table import covariance_shape
 from jensen.fit.mixture import DEFAULT_MAX_ITER, as_fit, fit_mixture, mixture_of
 from jensen.fit.result import MixtureFit
 from jensen.fit.search.account import SAME_OPTIMUM, StartRecord
-from jensen.fit.search.mixtures import search_rows
+from jensen.fit.search.rows import search_rows
 from jensen.fit.selection.alone import select_alone
 from jensen.fit.selection.cells import CellState, End, explained, largest_contained, levels_of
 from jensen.fit.selection.collinear import collinear_columns

@@ -6,10 +6,11 @@ import numpy as np
 
 from jensen.core.block import AnyArray, Array
 from jensen.fit.starts.kmeans import squared_distances
+from jensen.numerics.cholesky import triangular_inverses
 from jensen.numerics.order import draw_by_weight, draw_distinct
 
 # Rows that the quadratic methods look at; the others have the label -1.
-_ADAPTIVE_ROWS, _HIERARCHICAL_ROWS = 2_048, 400
+_ADAPTIVE_ROWS, _HIERARCHICAL_ROWS = 1_024, 400
 # Share of the next seed's probability that is uniform (Blomer & Bujna 2013).
 _UNIFORM = 0.25
 # Ridge of the metric, in variances of the columns.
@@ -111,4 +112,4 @@ def _whitened(rows: Array, weight: Array, labels: AnyArray, n_labels: int) -> Ar
     sums = np.stack([np.bincount(labels, weights=weight * column, minlength=n_labels) for column in rows.T], axis=1)
     about = rows - (sums / np.maximum(counts, 1e-300)[:, None])[labels]
     within = (weight[:, None] * about).T @ about / weight.sum() + _RIDGE * np.eye(rows.shape[1])
-    return np.asarray(np.linalg.solve(np.linalg.cholesky(within), rows.T).T)
+    return np.asarray(rows @ triangular_inverses(np.linalg.cholesky(within)).T)
