@@ -246,6 +246,22 @@ def test_weights_are_repetitions(shape, isa):
         assert disagreement(weighted, repeated, shape, times.sum()) < 1e-12
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_weights_of_one_among_others_weigh_as_they_should(dtype, isa):
+    x, _, shape, centres, whitening, offsets = problem("full", 700, 3, 4, dtype=dtype)
+    tolerance = 1e-12 if dtype == np.float64 else 1e-5
+    plain = choose.gaussian_moments(x, None, shape, centres, whitening, offsets)
+    weight = np.ones(700)
+    ones = choose.gaussian_moments(x, weight, shape, centres, whitening, offsets)
+    assert disagreement(ones, plain, shape, 700) < tolerance
+    for heavy in ([5], [*range(40, 90)], [*range(0, 700, 9)], [699]):
+        weight[:] = 1.0
+        weight[heavy] = np.arange(len(heavy)) % 3 * 1.5
+        found = choose.gaussian_moments(x, weight, shape, centres, whitening, offsets)
+        expected = portable.gaussian_moments(x, weight, shape, centres, whitening, offsets)
+        assert disagreement(found, expected, shape, 700) < tolerance
+
+
 @pytest.mark.parametrize("dtype", DTYPES, ids=["float64", "float32"])
 @pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
 @pytest.mark.parametrize("shape", SHAPES)

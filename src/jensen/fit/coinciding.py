@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
+
 import numpy as np
 
 from jensen.core.parameters import Parameters
@@ -15,9 +18,10 @@ _COINCIDENT = 1e-3
 def coinciding_components(layout: Layout, params: Parameters) -> tuple[tuple[int, ...], ...]:
     """Groups of components with the same mean and covariance, to one thousandth of their own spread."""
     means = params["means"]
-    # Means that differ settle most cases, before any covariance is looked at.
-    nearest = np.sort(means[:, 0])
-    if not (np.diff(nearest) <= _COINCIDENT * np.sqrt(params["covariances"].max())).any():
+    # Means that differ settle most cases, before any covariance is looked at; of few, Python's own sort is quicker.
+    along = sorted(means[:, 0].tolist())
+    near = _COINCIDENT * math.sqrt(params["covariances"].max())
+    if not any(right - left <= near for left, right in pairwise(along)):
         return ()
     covariances = full_covariances(layout, params)
     deviations = np.sqrt(np.diagonal(covariances, axis1=1, axis2=2))

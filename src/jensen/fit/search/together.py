@@ -79,7 +79,8 @@ def first_trails(
     # Runs are alike enough for the first to say what others take.
     first = list(islice(found, 1))
     work = source.n_rows * max((burst.records.size for _, burst in first if burst is not None), default=0)
-    size = min(max(_IN_A_ROW, n_runs // (_PARTS * threads())), max(_ENOUGH // max(work, 1), 1))
+    many = n_runs // (_PARTS * threads()) if threads() > 1 else 0
+    size = min(max(_IN_A_ROW, many), max(_ENOUGH // max(work, 1), 1))
     every = chain(first, found)
     parts = iter(lambda: list(islice(every, size)), [])
     for part, trails in map_ordered(take, parts, -(-n_runs // size)):

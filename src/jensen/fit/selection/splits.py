@@ -27,7 +27,9 @@ def duplicated(model: Mixture, params: Parameters, component: int = 0) -> Parame
     component : int, default=0
         Which stands twice.
     """
-    return _with(model, params, component, np.zeros(params["means"].shape[1]), None)
+    family: Gaussian = model.family  # type: ignore[assignment]
+    matrices = full_covariances(family.layout, params)
+    return _with(model, params, matrices, component, np.zeros(params["means"].shape[1]), None)
 
 
 def split_starts(model: Mixture, params: Parameters) -> list[Parameters]:
@@ -45,24 +47,24 @@ def split_starts(model: Mixture, params: Parameters) -> list[Parameters]:
         # Of a sphere, another axis for each component.
         at = k % len(values) if family.layout == "spherical" else -1
         step = _APART * np.sqrt(values[at]) * axes[:, at]
-        found.append(_with(model, params, k, step, matrix - np.outer(step, step)))
+        found.append(_with(model, params, matrices, k, step, matrix - np.outer(step, step)))
     return found
 
 
-def _with(model: Mixture, params: Parameters, k: int, step: Array, covariance: Array | None) -> Parameters:
+def _with(
+    model: Mixture, params: Parameters, matrices: Array, k: int, step: Array, covariance: Array | None
+) -> Parameters:
     family: Gaussian = model.family  # type: ignore[assignment]
-    weights, means = params["weights"], params["means"]
-    matrices = full_covariances(family.layout, params)
-    weights = np.append(weights, 0.5 * weights[k])
-    weights[k] *= 0.5
-    means = np.vstack([means, means[k] + step])
+    again = [*range(len(matrices)), k]
+    weights, means, matrices = params["weights"][again], params["means"][again], matrices[again]
+    weights[[k, -1]] *= 0.5
     means[k] -= step
-    matrices = np.concatenate([matrices, matrices[k : k + 1]])
+    means[-1] += step
     if covariance is None:
         inside = in_layout(family.layout, matrices)
     else:
         matrices[[k, -1]] = covariance
-        average = np.einsum("k,kij->ij", weights, matrices)
+        average = np.tensordot(weights, matrices, axes=1)
         previous = in_layout(family.layout, np.broadcast_to(average, matrices.shape))
         each = matrices if family.layout in ("full", "tied") else in_layout(family.layout, matrices)
         if family.layout == "spherical":

@@ -212,8 +212,10 @@ double normalise(Workspace<T>& w, int filled, int plain, bool labelled = false) 
         }
         total = or_one<T>(total);
         Vec<T> scale = reciprocal(total);
-        if (i + L > plain) {
-            const Vec<T> weight = load(w.row_weight + i);
+        // Tables of different rows have mostly ones for weights, for which one logarithm serves many rows.
+        const bool may_weigh = i + L > plain;
+        const Vec<T> weight = may_weigh ? load(w.row_weight + i) : splat(T(1));
+        if (may_weigh && (any_positive<T>(weight - T(1)) || any_positive<T>(T(1) - weight))) {
             scale *= weight;
             weighted += weighted_log<T>(weight, best, total);
         } else {

@@ -10,19 +10,6 @@
 
 namespace JENSEN_ISA {
 
-// Whether any lane is positive.
-template <class T>
-JENSEN_INLINE bool any_positive(Vec<T> v) {
-#ifdef __AVX512F__
-    if constexpr (sizeof(T) == 8) return _mm512_cmp_pd_mask((__m512d)v, _mm512_setzero_pd(), _CMP_GT_OQ) != 0;
-    else return _mm512_cmp_ps_mask((__m512)v, _mm512_setzero_ps(), _CMP_GT_OQ) != 0;
-#else
-    bool found = false;
-    for (int l = 0; l < kLanes<T>; ++l) found |= v[l] > 0;
-    return found;
-#endif
-}
-
 // Log joint density of component k in one strip of rows from i on; false if it was pruned against `floor`.
 template <class T>
 bool joint_strip(const Workspace<T>& w, int k, const T* factor, int i, const Vec<T>* floor, Vec<T>* q) {
