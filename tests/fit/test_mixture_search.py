@@ -10,6 +10,7 @@ from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.errors import NumericalFailure
 from jensen.families.gaussian import Gaussian
+from jensen.fit.outliers.trimming import TrimmedOutliers
 from jensen.fit.search.landscape import Plan
 
 CLEAR = table(0, 4000, 2, 4, spread=6.0)
@@ -204,3 +205,22 @@ def test_short_runs_in_single_precision_tell_nothing(shape, offset, monkeypatch)
     joined = seen[-1].joined(short, finished)
     assert joined.passes == short.passes + finished.passes
     assert joined.trace == (finished.trace if offset == 0 else (*short.trace[:-1], *finished.trace))
+
+
+def test_a_start_from_above_knows_nothing_of_trimming(monkeypatch):
+    # So much is trimmed that starts are drawn from all the rows: what is merged then is no trimmed mixture.
+    model = mixture(4, 2, "full", 1e-4)
+    land = module.MixtureLandscape(
+        model, _summary(CLEAR[:120]), 0, lambda i: None, "off", module.Limits(), "avoid", module.serially, 1e-4, 1e-3,
+        outliers=TrimmedOutliers(model, 0.95), from_above=True,
+    )  # fmt: skip
+    real, sources = module.run, []
+
+    def noted(solver, source, *args):
+        sources.append(source)
+        return real(solver, source, *args)
+
+    monkeypatch.setattr(module, "run", noted)
+    drawn = land.draw(0)
+    assert drawn.kind == "from above" and len(drawn.params["weights"]) == 4
+    assert sources and all(type(source) is ArraySource and source.weight == 120.0 for source in sources)

@@ -158,7 +158,8 @@ class MixtureLandscape(Climbing):
         rng = stream(self.seed, "start", index)
         table, outlying = self.treated.cleaned(self.data, index, rng)
         gaussians, rows = self.treated.gaussians, ArraySource(table.rows, table.weight)
-        passed = self.rough if table is self.data else rows
+        # Among outliers, the source counts rows in a way of its own, which Gaussians by themselves know nothing of.
+        passed = self.rough if isinstance(self.treated, NoOutliers) else rows
         many = components_above(gaussians, rows.weight, height)
         if not many:
             return Drawn(*self.make(index))
