@@ -64,6 +64,13 @@ def merged_pairs(layout: Layout, params: Parameters, first: AnyArray, second: An
     return total, means[first] + share[:, None] * gap, spread
 
 
+def between(params: Parameters, first: AnyArray, second: AnyArray) -> Array:
+    """u = (pi_i pi_j / (pi_i + pi_j))^1/2 (mu_i - mu_j) of pairs, shape (m, d): u u' lies between their means."""
+    weights, means = params["weights"], params["means"]
+    share = weights[first] * weights[second] / np.maximum(weights[first] + weights[second], 1e-300)
+    return np.asarray(np.sqrt(share)[:, None] * (means[first] - means[second]))
+
+
 def merge_losses(layout: Layout, params: Parameters, weight: float) -> tuple[AnyArray, AnyArray, Array]:
     """Pairs of components i < j, and what the complete-data likelihood loses when each is merged.
 
@@ -87,14 +94,12 @@ def merge_losses(layout: Layout, params: Parameters, weight: float) -> tuple[Any
     """
     n_components, d = params["means"].shape
     first, second = np.triu_indices(n_components, 1)
-    weights, means, covariances = components_of(layout, params)
+    weights, _, covariances = components_of(layout, params)
     total, _, spread = merged_pairs(layout, params, first, second)
     if layout == "tied":
         # The one that is left keeps the common covariance.
-        white = whiten(layout, params)[0]
-        apart = ((means[first] - means[second]) @ white.reshape(d, d).T) ** 2
-        share = weights[first] * weights[second] / np.maximum(total, 1e-300)
-        size = 0.5 * share * apart.sum(axis=1)
+        apart = between(params, first, second) @ whiten(layout, params)[0].T
+        size = 0.5 * (apart**2).sum(axis=1)
     else:
         logs = log_determinants(layout, covariances, d)
         size = 0.5 * (
@@ -152,8 +157,8 @@ def cheapest_merges(
 def brought_by_common_covariance(covariance: Array, weight: float, merged: Array, parted: Array) -> Array:
     """What a covariance that all components share brings by following a merge and a split.
 
-    Merging adds u u' to it and splitting takes v v' from it, u = (pi_i pi_j / (pi_i + pi_j))^1/2 (mu_i - mu_j) and v
-    the same of the two that come of one. Beside what these are worth while it stays, the likelihood gains
+    Merging adds u u' to it and splitting takes v v' from it, u of the pair (`between`) and v of the two that come of
+    one. Beside what these are worth while it stays, the likelihood gains
     n/2 (a - b - log((1 + a)(1 - b) + c^2)) with a = u' S^-1 u, b = v' S^-1 v, c = u' S^-1 v.
 
     Parameters

@@ -18,6 +18,7 @@ from jensen.data.arrays import ArraySource
 from jensen.errors import NumericalFailure
 from jensen.families.gaussian import Gaussian
 from jensen.families.moves import (
+    between,
     brought_by_common_covariance,
     cheapest_merges,
     components_of,
@@ -157,9 +158,7 @@ def _moves(
     gains = np.where(np.isfinite(worth), worth, 0.0) - losses[:, None]
     if family.layout == "tied":
         n, none = float(weight.sum()), np.zeros((1, family.n_features))
-        shares, means = params["weights"], params["means"]
-        size = shares[first] * shares[second] / np.maximum(shares[first] + shares[second], 1e-300)
-        merged = np.sqrt(size)[:, None] * (means[first] - means[second])
+        merged, shares = between(params, first, second), params["weights"]
         parted = np.array([none[0] if split is None else split.between(shares[k]) for k, split in enumerate(splits)])
         gains += brought_by_common_covariance(params["covariances"], n, merged, parted)
         worth += brought_by_common_covariance(params["covariances"], n, none, parted)[0]

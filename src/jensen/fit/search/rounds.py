@@ -37,7 +37,7 @@ _FOLLOWED = 3
 _LEVEL = 0.1
 # Rounds without a sound end after which none is expected.
 _HOPELESS = 3
-# Starts of a round that are run to their end, where most are dropped.
+# Starts of a round that are run to their end, where most are dropped; two, if the highest does not promise most.
 _FINISHED = 1
 # Where rounds do not agree: steps after groups were fitted anew, how many go together, the nats by which they may
 # seem to stay behind, the failures that end it, and how many times the passes of the search it may take.
