@@ -409,6 +409,17 @@ def test_bursts_change_rounding_alone(shape, d, max_iter, weighted, isa):
         np.testing.assert_allclose(burst.params[name], value, rtol=1e-8, atol=1e-8)
 
 
+@pytest.mark.parametrize("d", [2, 5, 9])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_bursts_on_rows_of_several_parts_change_rounding_alone(shape, d, isa):
+    # Some 256 rows go together, which a burst keeps from its first step on.
+    x = table(d, 700, d, 3, spread=2.0)
+    weight = np.random.default_rng(d).integers(0, 3, 700).astype(float)
+    model = mixture(3, d, shape, 1e-6)
+    burst, steps = both_ways(model, ArraySource(x, weight), start_from(model, x, np.arange(700) % 3, weight), 13)
+    np.testing.assert_allclose(burst.trace, steps.trace, rtol=1e-12)
+
+
 @pytest.mark.parametrize("d", [1, 2, 5, 9])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_one_maximisation_is_that_of_numpy(shape, d, monkeypatch):

@@ -26,7 +26,8 @@ void moments(Task<T>& task, void* scratch) {
     for (int64_t start = 0; start < task.n; start += w.rows) {
         const int count = static_cast<int>(task.n - start < w.rows ? task.n - start : w.rows);
         const int filled = static_cast<int>(round_up(count, unit));
-        gather(task, w, start, count, filled);
+        if (task.kept) gather_once(task, w, start, count, filled);
+        else gather(task, w, start, count, filled);
         joint_all(task, w, filled);
         task.loglik += normalise(w, filled, task.weight ? 0 : count, may_prune);
         moments_all(task, w, filled, task.weight ? 0 : count);
@@ -34,6 +35,7 @@ void moments(Task<T>& task, void* scratch) {
             for (int i = 0; i < count; ++i) task.last[start + i] = w.label[i];
         }
     }
+    task.is_kept = task.kept != nullptr;
     finish(task, w);
 }
 
@@ -111,6 +113,15 @@ size_t scratch_size(int d, int K, Shape shape) {
     return layout<T>(w, d, K, shape, nullptr) + 64;
 }
 
+template <class T>
+size_t kept_size(int64_t n, int d, int K, Shape shape) {
+    // Whitening takes place where the rows are.
+    if (may_whiten(d, shape)) return 0;
+    Workspace<T> w;
+    layout<T>(w, d, K, shape, nullptr);
+    return static_cast<size_t>((n + w.rows - 1) / w.rows * kept_block(w)) * sizeof(T) + 64;
+}
+
 }  // namespace JENSEN_ISA
 
 namespace jensen {
@@ -119,6 +130,7 @@ const Kernels JENSEN_ISA_TABLE = {
     JENSEN_ISA_NAME,
     &JENSEN_ISA::scratch_size<double>,
     &JENSEN_ISA::scratch_size<float>,
+    &JENSEN_ISA::kept_size<double>,
     &JENSEN_ISA::moments<double>,
     &JENSEN_ISA::moments<float>,
     &JENSEN_ISA::rows<double>,

@@ -319,4 +319,22 @@ void gather(const Task<T>& task, Workspace<T>& w, int64_t start, int count, int 
     }
 }
 
+// Numbers of a sub-block that is kept: the transposed rows, and their weights.
+template <class T>
+int64_t kept_block(const Workspace<T>& w) {
+    return static_cast<int64_t>(w.padded + 1) * w.ld;
+}
+
+// The same, from where an earlier pass left them, or kept for the next one.
+template <class T>
+void gather_once(const Task<T>& task, Workspace<T>& w, int64_t start, int count, int filled) {
+    w.xt = static_cast<T*>(task.kept) + start / w.rows * kept_block(w);
+    w.row_weight = w.xt + static_cast<int64_t>(w.padded) * w.ld;
+    if (task.is_kept) return;
+    for (int j = w.d; j < w.padded; ++j)
+        for (int i = 0; i < w.ld; ++i) w.xt[j * w.ld + i] = T(0);
+    gather(task, w, start, count, filled);
+    w.ahead = nullptr;
+}
+
 }  // namespace JENSEN_ISA
