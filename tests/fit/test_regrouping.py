@@ -108,10 +108,28 @@ def test_all_groups_have_the_best_among_their_ends(shape):
         assert gains == sorted(gains, reverse=True) and min(gains, default=0.0) > -60.0
     assert climbed(model, source, portions[0][0][1]).objective == pytest.approx(best.objective, abs=1e-3)
     found = [end for portion in portions for end in portion]
-    again = regroupings(model, source, weight, resp, start.params, np.random.default_rng(0), backwards)
+    again = regroupings(model, source, weight, resp, start.params, np.random.default_rng(0), 0, backwards)
     for (gain, params), (other, same) in zip(found, [end for portion in again for end in portion], strict=True):
         assert gain == other
         np.testing.assert_array_equal(params["means"], same["means"])
+
+
+def test_the_nearer_half_of_the_groups_comes_again():
+    model, source, start, _ = trapped("full")
+    weight, resp = source.row_weights, source.collect(model.responsibilities, start.params)
+
+    def fitted(in_vain):
+        """How many groups are."""
+        counts = []
+
+        def told(function, items):
+            counts.append(len(items))
+            return [[] for _ in items]
+
+        list(regroupings(model, source, weight, resp, start.params, np.random.default_rng(0), in_vain, told))
+        return sum(counts)
+
+    assert fitted(0) > 3 and fitted(1) == fitted(0) // 2 and fitted(9) == 1
 
 
 def backwards(function, items):

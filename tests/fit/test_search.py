@@ -90,18 +90,18 @@ def test_groups_are_tried_where_rounds_did_not_agree():
     land = Hills(round_by_round(LOW, MIDDLE), {("groups", MIDDLE): [3, 17]})
     x, account = found(land, Plan(starts=2, rounds=2))
     # From the top that they led to there are none, which ends it.
-    assert (x, account.ending) == (TOP, "budget") and [place for place, _ in land.regrouped] == [MIDDLE, TOP]
+    assert (x, account.ending) == (TOP, "budget") and [place for place, *_ in land.regrouped] == [MIDDLE, TOP]
     moves = [move for move in account.moves if move.kind == "groups"]
     assert [(move.before, move.accepted) for move in moves] == [(60.0, False), (60.0, True)]
-    # Where all end in vain, they are drawn anew a few times.
+    # Where all end in vain, the likelier ones are drawn anew.
     land = Hills(round_by_round(LOW, MIDDLE), {("groups", MIDDLE): [3, 13]})
     assert found(land, Plan(starts=2, rounds=2))[0] == MIDDLE
-    places, numbers = zip(*land.regrouped, strict=True)
-    assert set(places) == {MIDDLE} and len(set(numbers)) == len(numbers) == 4
+    places, numbers, in_vain = zip(*land.regrouped, strict=True)
+    assert set(places) == {MIDDLE} and len(set(numbers)) == len(numbers) and in_vain == (0, 1)
     # What led higher begins the count anew, and every climb is a pass that counts.
     land = Hills(round_by_round(LOW, MIDDLE), {("groups", MIDDLE): [17], ("groups", TOP): [13]})
     account = found(land, Plan(starts=2, rounds=2))[1]
-    assert [place for place, _ in land.regrouped] == [MIDDLE, TOP, TOP, TOP, TOP]
+    assert [(place, in_vain) for place, _, in_vain in land.regrouped] == [(MIDDLE, 0), (TOP, 0), (TOP, 1)]
     assert account.passes == sum(run.passes for run in land.recent)
     # Also one that ends at another top that is known, and is not as near to it as the start that found it.
     heights = [0, 10, 20, 30, 40, 50, 59, 0, 60, 0]
@@ -112,6 +112,21 @@ def test_groups_are_tried_where_rounds_did_not_agree():
     land = Hills(round_by_round(TOP, TOP), {("groups", TOP): [3]})
     found(land, Plan(starts=2, agreeing=2))
     assert not land.regrouped
+
+
+def test_groups_come_instead_of_further_rounds_where_they_are_quick_and_rounds_disagree():
+    groups = {("groups", MIDDLE): [17]}
+    quick, rounds = Plan(starts=2, rounds=6, quick_groups=True), round_by_round(LOW, MIDDLE)
+    land = Hills(rounds, groups)
+    x, account = found(land, quick)
+    assert (x, account.rounds, account.ending) == (TOP, 2, "disagreed") and account.warning
+    assert str(account).endswith("Rounds ended at different optima.")
+    assert found(Hills(rounds, groups), replace(quick, quick_groups=False))[1].rounds == 6
+    # A round by itself says nothing, nor do rounds of which most ended at the best.
+    assert found(Hills(round_by_round(MIDDLE, MIDDLE, LOW), groups), replace(quick, rounds=3))[1].ending == "budget"
+    # Nobody looks for groups where no round has met anything.
+    land = Hills([None, None, None, None, LOW, LOW])
+    assert found(land, quick)[1].rounds > 2 and land.regrouped
 
 
 def test_passes_are_counted_and_end_a_search():

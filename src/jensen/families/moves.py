@@ -51,6 +51,13 @@ def log_determinants(layout: Layout, covariances: Array, d: int) -> Array:
     return np.log(covariances).sum(axis=1) if layout == "diag" else d * np.log(covariances)
 
 
+def variances_of(layout: Layout, covariances: Array, d: int) -> Array:
+    """Variances (K, d) along the axes, of covariances in a layout, one for each component."""
+    if layout in ("full", "tied"):
+        return np.asarray(np.diagonal(covariances, axis1=1, axis2=2))
+    return covariances if layout == "diag" else np.tile(covariances[:, None], (1, d))
+
+
 def merged_pairs(layout: Layout, params: Parameters, first: AnyArray, second: AnyArray) -> tuple[Array, Array, Array]:
     """Weights, means and covariances of pairs of components taken as one, with the same moments."""
     weights, means, covariances = components_of(layout, params)

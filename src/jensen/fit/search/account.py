@@ -13,9 +13,10 @@ SAME_OPTIMUM = 1e-3
 # Optima that an account names in words.
 _NAMED = 4
 
-Ending = Literal["agreed", "budget", "degenerate", "time", "interrupted"]
+Ending = Literal["agreed", "disagreed", "budget", "degenerate", "time", "interrupted"]
 _ENDINGS = {
     "agreed": "",
+    "disagreed": "Rounds ended at different optima",
     "degenerate": "Every end was degenerate",
     "budget": "The budget was spent before enough rounds agreed",
     "time": "The time limit ended the search early: this is the best so far",
@@ -148,8 +149,9 @@ class Account:
         Passes of EM over the rows of the search; to plan escapes takes some more.
     n_rows : int
         Rows of the search: all of them, or a sample's.
-    ending : {"agreed", "budget", "degenerate", "time", "interrupted"}
-        What ended it; ``agreed`` also where all starts did, or where it was plain that no escape leads higher.
+    ending : {"agreed", "disagreed", "budget", "degenerate", "time", "interrupted"}
+        What ended it; ``agreed`` also where all starts did, or where it was plain that no escape leads higher;
+        ``disagreed`` where groups of components were fitted anew instead of further rounds.
     sampled : bool
         Whether the rows are a sample of the data; what it found was then finished on all of them.
     advice : str
@@ -223,8 +225,8 @@ class Account:
 
     @property
     def warning(self) -> str:
-        """A plain warning where the budget was spent and the best optimum was reached no more than once, or empty."""
-        if self.is_sure or self.ending != "budget":
+        """A plain warning where rounds did not agree and the best optimum was reached no more than once, or empty."""
+        if self.is_sure or self.ending not in ("disagreed", "budget"):
             return ""
         return (
             f"the best optimum was reached once in {self.rounds} rounds, of {len(self.starts)} starts: a better one "

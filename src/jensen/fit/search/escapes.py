@@ -126,7 +126,12 @@ def gaussian_escapes(
 
 
 def gaussian_regroupings(
-    model: Mixture, source: ArraySource, params: Parameters, rng: np.random.Generator, together: Together = serially
+    model: Mixture,
+    source: ArraySource,
+    params: Parameters,
+    rng: np.random.Generator,
+    in_vain: int = 0,
+    together: Together = serially,
 ) -> Iterator[list[Parameters]]:
     """Groups of neighbours fitted anew, some at a time; none where responsibilities are too many to be held.
 
@@ -134,11 +139,13 @@ def gaussian_regroupings(
     ----------
     model, source, params, rng, together
         As for `gaussian_escapes`.
+    in_vain : int, default=0
+        As for `regroupings`.
     """
     if source.n_rows * model.n_components > _LARGEST:
         return
     resp = source.collect(model.responsibilities, params)
-    for portion in regroupings(model, source, source.row_weights, resp, params, rng, together):
+    for portion in regroupings(model, source, source.row_weights, resp, params, rng, in_vain, together):
         yield [moved for _, moved in portion]
 
 

@@ -131,10 +131,11 @@ class Landscape(Protocol):
         """
         ...
 
-    def regroupings(self, run: Run[Any], number: int) -> Iterator[Sequence[Parameters]]:
+    def regroupings(self, run: Run[Any], number: int, in_vain: int) -> Iterator[Sequence[Parameters]]:
         """All places that differ from an optimum in a group of components, some at a time; others for a number.
 
-        They may lie well below it, and there are many: for when rounds have not agreed. Empty where there are none.
+        They may lie well below it, and there are many: for when rounds have not agreed. Where they were in vain before,
+        the likelier ones come again, others of their kind. Empty where there are none.
         """
         ...
 
@@ -170,6 +171,8 @@ class Plan:
         half of the rounds ended there.
     max_passes : float
         After which no round and no batch of escapes is begun.
+    quick_groups : bool
+        Whether groups that are fitted anew tell sooner than further rounds, where rounds disagree.
     deadline : float
         Moment of ``time.perf_counter()`` after which nothing is begun, once there is an optimum.
     """
@@ -180,6 +183,7 @@ class Plan:
     agreeing: int = 3
     in_vain: int = 0
     max_passes: float = np.inf
+    quick_groups: bool = False
     deadline: float = np.inf
 
 

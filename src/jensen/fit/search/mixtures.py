@@ -51,9 +51,8 @@ _MODERATE, _IN_VAIN = 4_000_000, 2
 # Nats still to come at which a run of the search ends, and nats by which optima differ: exactly where passes cost next
 # to nothing, else about a tenth of what a likelihood-ratio test could see.
 _EXACT, _ROUGH = (1e-4, SAME_OPTIMUM), (5e-3, 2e-2)
-# Passes of a search, by d + 4: about what ten starts of a common implementation cost. Where passes are cheap, groups
-# that are fitted anew tell sooner than further rounds.
-_PASSES, _FEWER_PASSES = 80_000, 25_000
+# Passes of a search, by d + 4: about what ten starts of a common implementation cost.
+_PASSES = 80_000
 _MAX_ITER = 2_000
 # Where a pass takes more multiplications than this, short runs are in single precision; it tells rows apart that lie no
 # further than so many standard deviations of a column from zero.
@@ -250,7 +249,7 @@ class MixtureLandscape(Climbing):
 
         return Ways(portions(), unlikely=not besides and found is not None and found.unlikely)
 
-    def regroupings(self, run: Run[Any], number: int) -> Iterator[Sequence[Parameters]]:
+    def regroupings(self, run: Run[Any], number: int, in_vain: int) -> Iterator[Sequence[Parameters]]:
         """Of the Gaussians, on the rows that count for these."""
         gaussians = self.treated.gaussians
         rows, params = self.treated.inliers(self.rows, run.params)
@@ -258,7 +257,7 @@ class MixtureLandscape(Climbing):
             return
         share = 1.0 - float(rows.weight) / float(self.rows.weight)
         rng = stream(self.seed, "groups", number)
-        for portion in gaussian_regroupings(gaussians, rows, params, rng, self.together):
+        for portion in gaussian_regroupings(gaussians, rows, params, rng, in_vain, self.together):
             yield [self.treated.around(gaussians.allowed(moved), share) for moved in portion]
 
     def judge(self, run: Run[Any]) -> Verdict:
@@ -375,8 +374,9 @@ def search_mixture(
     )
     agreeing, in_vain = (3, _IN_VAIN) if work <= _MODERATE else (2, 0)
     common = model.family.kind.is_common  # type: ignore[attr-defined]
-    passes = _FEWER_PASSES if work <= _MODERATE and not common else _PASSES
-    plan = Plan(12, True, 12, 4) if cheap else Plan(_ROUND, False, 30, agreeing, in_vain, passes / (d + 4))
+    # Groups have rows and covariances of their own, and are many.
+    groups = work <= _MODERATE and not common
+    plan = Plan(12, True, 12, 4) if cheap else Plan(_ROUND, False, 30, agreeing, in_vain, _PASSES / (d + 4), groups)
     plan = replace(plan, deadline=limits.deadline)
     land.from_above = from_above and not cheap
     with single_threaded_blas():

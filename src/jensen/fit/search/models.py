@@ -105,7 +105,7 @@ class ModelLandscape(Climbing):
         redrawn = redrawn_components(self.model, self.source, run.params, rng)
         return Ways([[(kind, self._record(params)) for kind, params in redrawn]])
 
-    def regroupings(self, run: Run[Any], number: int) -> Iterator[Sequence[Parameters]]:
+    def regroupings(self, run: Run[Any], number: int, in_vain: int) -> Iterator[Sequence[Parameters]]:
         """None: what is near what is not known here."""
         return iter(())
 

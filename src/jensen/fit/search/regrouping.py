@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
+from typing import cast
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from jensen.core.block import AnyArray, Array
 from jensen.core.parameters import Parameters
 from jensen.data.arrays import ArraySource
 from jensen.families.gaussian import Gaussian
-from jensen.families.moves import components_of, merge_losses, with_components
+from jensen.families.moves import components_of, merge_losses, variances_of, with_components
 from jensen.fit.search.climbing import matched
 from jensen.fit.search.landscape import Together, serially
 from jensen.fit.search.together import short_ends
@@ -35,7 +36,7 @@ _ALIKE, _NEAR = 2.0, 0.2
 # Steps with other weights.
 _SHAKEN_STEPS = 8
 # Of groups by plan: how large, how many for each component, among how many of its neighbours, and how often fitted.
-_SIZE, _GROUPS, _NEIGHBOURS, _FITS = 3, 4, 9, 10
+_SIZE, _GROUPS, _NEIGHBOURS, _FITS = 3, 4, 9, 12
 # Groups that are fitted before their ends are tried: where these lead higher, the others are not needed.
 _PORTION = 8
 # Their steps, and the gain to come at which these end; nats that tell ends apart, and that a group may lose, since
@@ -93,18 +94,22 @@ class _Group:
         z = (x - x.mean(axis=0)) / np.where(scale > 0, scale, 1.0)
         return cls(few, which, ArraySource(x, share), z, before)
 
-    def seeded(self, rng: np.random.Generator) -> tuple[Parameters, Array] | None:
-        """A start from k-means++ seeds, and its spread (d,); None where different rows are too few."""
-        x, weight, size = self.local.x, self.local.row_weights, len(self.which)
-        seeds = seed_rows(self.standardised, weight, size, rng)
-        if len(seeds) < size:
-            return None
-        about = x - x[seeds][nearest_labels(self.standardised, self.standardised[seeds])]
+    def seeds(self, rng: np.random.Generator) -> AnyArray:
+        """Rows to start from, by k-means++."""
+        return seed_rows(self.standardised, self.local.row_weights, len(self.which), rng)
+
+    def about(self, seeds: AnyArray) -> Array:
+        """Variances (d,) of the rows about the nearest of these."""
+        x, z, weight = self.local.x, self.standardised, self.local.row_weights
+        about = x - x[seeds][nearest_labels(z, z[seeds])]
         family: Gaussian = self.model.family  # type: ignore[assignment]
-        variances = weight @ about**2 / weight.sum() + family.ridge
+        return np.asarray(weight @ about**2 / weight.sum() + family.ridge)
+
+    def started(self, seeds: AnyArray, variances: Array) -> Parameters:
+        """Components on these rows, of equal weights and with these variances."""
+        size = len(self.which)
         covariances = spread_out(self.model, variances)
-        start = self.model.parameters(weights=np.full(size, 1.0 / size), means=x[seeds], covariances=covariances)
-        return start, np.sqrt(variances)
+        return self.before.replace(weights=np.full(size, 1.0 / size), means=self.local.x[seeds], covariances=covariances)
 
     def within(self, model: Mixture, params: Parameters, own: Parameters) -> Parameters:
         """The whole with other components in the group's place, of the same weight together."""
@@ -153,10 +158,11 @@ def regrouped(
     by[chosen] = -np.inf
     which = np.sort(np.argsort(by, kind="stable")[:size])
     group = _Group.of(model, source, weight, resp, resp.argmax(axis=1), params, which, rng)
-    found = None if group is None else group.seeded(rng)
-    if group is None or found is None:
+    if group is None:
         return None
-    start, scale = found
+    seeds = group.seeds(rng)
+    variances = group.about(seeds)
+    start, scale = group.started(seeds, variances), np.sqrt(variances)
     ended = _climbed(group.model, group.local, start, _LOCAL_STEPS, 0.01)
     if ended is None:
         return None
@@ -174,6 +180,7 @@ def regroupings(
     resp: Array,
     params: Parameters,
     rng: np.random.Generator,
+    in_vain: int = 0,
     together: Together = serially,
 ) -> Iterator[list[tuple[float, Parameters]]]:
     """Every group of three neighbours, fitted some times from seeds: all that it may be else, the nearest groups first.
@@ -184,6 +191,8 @@ def regroupings(
         As for `regrouped`.
     rng : numpy.random.Generator
         Seeds.
+    in_vain : int, default=0
+        How many times these led nowhere: each time the nearer half is fitted again, which has more ends.
     together : callable
         Applies a function to the groups, in threads or not.
 
@@ -199,8 +208,9 @@ def regroupings(
         If a group's own run is interrupted.
     """
     groups = _neighbours(_nearness(model, params, float(weight.sum())))
+    groups = groups[: max(len(groups) >> in_vain, 1)]
     seeds = rng.integers(2**63, size=len(groups))
-    labels = resp.argmax(axis=1)
+    labels, family = resp.argmax(axis=1), cast(Gaussian, model.family)
 
     def ends(i: int) -> list[tuple[float, Parameters]]:
         own = np.random.default_rng(seeds[i])
@@ -210,8 +220,10 @@ def regroupings(
             return []
         height, _ = here
         heights, found = [height], list[tuple[float, Parameters]]()
-        drawn = [group.seeded(own) for _ in range(_FITS)]
-        starts = [one[0] for one in drawn if one is not None]
+        # Variances as they are now: those about the seeds take longer to find than some steps.
+        _, _, covariances = components_of(family.layout, group.before)
+        variances = group.before["weights"] @ variances_of(family.layout, covariances, family.n_features)
+        starts = [group.started(group.seeds(own), variances) for _ in range(_FITS)]
         for ended in short_ends(group.model, group.local, starts, _FIT_STEPS, _FIT_TOL):
             if ended is None or ended[0] < height - _LOST or min(abs(ended[0] - other) for other in heights) <= _APART:
                 continue

@@ -41,7 +41,7 @@ _HOPELESS = 3
 _FINISHED = 1
 # Where rounds do not agree: steps after groups were fitted anew, how many go together, the nats by which they may
 # seem to stay behind, the failures that end it, and how many times the passes of the search it may take.
-_GROUPED, _TOGETHER, _BEHIND, _FAILURES, _MORE = 12, 32, 1.0, 4, 12.0
+_GROUPED, _TOGETHER, _BEHIND, _FAILURES, _MORE = 12, 32, 1.0, 2, 12.0
 # Optima, from the best, whose plain log-likelihood is taken for the account.
 _ASSESSED = 12
 
@@ -103,10 +103,13 @@ class _Search:
                 if self._agreed():
                     ending = "agreed"
                     break
+                if self.plan.quick_groups and self._disagreed():
+                    ending = "disagreed"
+                    break
                 if self.rounds >= _HOPELESS and all(place.verdict.faults for place in self.places):
                     ending = "degenerate"
                     break
-            if ending == "budget" and self.places:
+            if ending in ("disagreed", "budget") and self.places:
                 self._regroup()
         except _OutOfTime:
             ending = "time"
@@ -298,7 +301,7 @@ class _Search:
             self._look_at_the_clock()
             self.batches += 1
             place, tried = self._best(), False
-            for portion in self.land.regroupings(place.run, self.batches):
+            for portion in self.land.regroupings(place.run, self.batches, failures):
                 tried = True
                 if self._first_higher(portion, place):
                     break
@@ -387,6 +390,10 @@ class _Search:
         if 2 * best.rounds >= self.rounds:
             confirmed += min(best.in_vain, self.plan.in_vain)
         return unanimous or best.run is self.plain or confirmed >= self.plan.agreeing + (best.rounds < self.rounds)
+
+    def _disagreed(self) -> bool:
+        """Whether no more than half of several rounds ended at the best optimum."""
+        return self.rounds > 1 and bool(self.places) and 2 * self._best().rounds <= self.rounds
 
     def _map(self, function: Callable[[T], U], items: Sequence[T]) -> list[U]:
         return self._batch(lambda: self.together(function, items))

@@ -13,7 +13,7 @@ from jensen.core.block import AnyArray, Array
 from jensen.core.parameters import Parameters
 from jensen.data.arrays import ArraySource
 from jensen.families.gaussian import Gaussian
-from jensen.families.moves import components_of, log_determinants
+from jensen.families.moves import components_of, log_determinants, variances_of
 from jensen.fit.search.landscape import Together, serially
 from jensen.fit.search.together import short_ends
 from jensen.models.mixture import Mixture
@@ -106,7 +106,7 @@ class Splits:
         k, d = family.n_components, family.n_features
         weights, means, covariances = components_of(family.layout, params)
         logs = np.log(np.maximum(weights, 1e-300))
-        variances = _variances(family.layout, covariances, d)
+        variances = variances_of(family.layout, covariances, d)
         now = np.column_stack([logs, means, covariances.reshape(k, -1)])
         known = [self._known(row, spread, family.layout) for row, spread in zip(now, np.sqrt(variances), strict=True)]
         new = [j for j in range(k) if known[j] is None]
@@ -134,13 +134,6 @@ class Splits:
         scale = np.concatenate([[1.0], spread, between if layout != "spherical" else between[:1]])
         alike = (np.abs(self.met - component) <= _ALIKE * scale).all(axis=1)
         return int(alike.argmax()) if alike.any() else None
-
-
-def _variances(layout: str, covariances: Array, d: int) -> Array:
-    """Of each component in every direction of the axes, shape (K, d)."""
-    if layout in ("full", "tied"):
-        return np.asarray(np.diagonal(covariances, axis1=1, axis2=2))
-    return covariances if layout == "diag" else np.tile(covariances[:, None], (1, d))
 
 
 def split_in_two(
