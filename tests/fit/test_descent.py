@@ -132,7 +132,7 @@ def test_a_descent_finds_the_groups(shape):
 
 
 def test_every_round_has_a_start_from_a_little_above_and_every_other_one_from_far():
-    rows = table(7, 900, 4, 9, spread=0.7)
+    rows = table(3, 900, 4, 9, spread=1.0)
     account = GaussianMixture(6, random_state=0).fit(rows).fit_result_.account
     kinds = {start.index: start.kind for start in account.starts}
     above = [i for i, kind in kinds.items() if kind == "from above"]

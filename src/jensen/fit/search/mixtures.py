@@ -374,8 +374,8 @@ def search_mixture(
     )
     agreeing, in_vain = (3, _IN_VAIN) if work <= _MODERATE else (2, 0)
     common = model.family.kind.is_common  # type: ignore[attr-defined]
-    # Groups have rows and covariances of their own, and are many.
-    groups = work <= _MODERATE and not common
+    # Groups have rows and covariances of their own; which rows lie out is for rounds and their escapes to say.
+    groups = work <= _MODERATE and not common and climbed is model
     plan = Plan(12, True, 12, 4) if cheap else Plan(_ROUND, False, 30, agreeing, in_vain, _PASSES / (d + 4), groups)
     plan = replace(plan, deadline=limits.deadline)
     land.from_above = from_above and not cheap
