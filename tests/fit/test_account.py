@@ -88,7 +88,14 @@ def test_what_is_higher_and_not_preferred_is_set_aside_and_said_once():
 
 @pytest.mark.parametrize(
     ("confirmed", "ending", "warns"),
-    [(1, "budget", True), (1, "disagreed", True), (2, "budget", False), (1, "agreed", False), (1, "time", False), (1, "interrupted", False)],
+    [
+        (1, "budget", True),
+        (1, "disagreed", True),
+        (2, "budget", False),
+        (1, "agreed", False),
+        (1, "time", False),
+        (1, "interrupted", False),
+    ],
 )
 def test_a_lonely_optimum_is_warned_of_where_the_budget_was_spent(confirmed, ending, warns):
     told = account(optimum(-10.0), confirmed=confirmed, ending=ending)

@@ -10,6 +10,7 @@ from references import read_csv
 
 from jensen import ConjugatePrior, datasets
 from jensen.core import criteria
+from jensen.core.observers import Glance
 from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.errors import InputError
@@ -376,6 +377,24 @@ def test_few_iterations_asked_for_are_not_exceeded():
     settings = MixtureSettings(1, n_init=2, seed=1, max_iter=3)
     search = select_mixture(source_of("faithful"), [2, 3, 4, 5], ["full"], settings)
     assert all(cell.fit.n_iter <= 3 for cell in search.cells)
+
+
+def test_a_choice_is_the_same_whoever_watches():
+    found, told = [], {True: 0, False: 0}
+
+    def watch(all_points):
+        def see(task, start, info):
+            told[all_points] += 1
+
+        return see if all_points else Glance(see)
+
+    for observer in (None, watch(False), watch(True)):
+        settings = MixtureSettings(1, n_init="auto", seed=1)
+        cells = select_mixture(source_of("faithful"), [1, 2, 3, 4], FOUR, settings, observer=observer).cells
+        found.append([(cell.fit.objective, cell.fit.n_iter, cell.fit.status) for cell in cells])
+    assert found[0] == found[1] == found[2]
+    # Whoever glances does not make runs show every point.
+    assert 0 < 4 * told[False] < told[True]
 
 
 def test_what_a_sample_found_is_told_of_all_the_rows():

@@ -7,11 +7,14 @@ from threading import Event
 import numpy as np
 import pytest
 from climbs import OneBlock
+from mixtures import mixture, start_from
 
 from jensen.core.contracts import Stage
 from jensen.core.domains import Real
+from jensen.core.observers import Glance
 from jensen.core.parameters import Parameters
 from jensen.core.status import Status
+from jensen.data.arrays import ArraySource
 from jensen.errors import NumericalFailure
 from jensen.solve.em import EM
 from jensen.solve.loop import Limits, run
@@ -126,6 +129,22 @@ def test_the_observer_sees_every_sound_point():
     seen = []
     play(-3.0, -2.5, -9.0, observer=seen.append)
     assert [(info.iteration, info.objective, info.gain) for info in seen] == [(0, -3.0, np.inf), (1, -2.5, 0.5)]
+
+
+def test_who_glances_sees_the_points_that_are_looked_at_anyway():
+    x = np.random.default_rng(0).normal(size=(200, 2)) + np.repeat([[0.0], [3.0]], 100, axis=0)
+    source, model = ArraySource(x), mixture(2, 2, "full", 1e-6)
+    runs, seen = [], [[], []]
+    for observer in (None, Glance(seen[0].append), seen[1].append):
+        rule = AitkenRule(source.weight)
+        solver = EM(model, model.burst, enough=rule.tolerance)
+        start = start_from(model, x, np.arange(200) // 50 % 2)
+        runs.append(run(solver, source, start, rule, observer=observer))
+    assert runs[0].trace == runs[1].trace == runs[2].trace
+    every = [info.objective for info in seen[1]]
+    glanced = [info.objective for info in seen[0]]
+    assert every == list(runs[0].trace) and glanced[-1] == every[-1]
+    assert len(glanced) < len(every) / 2 and set(glanced) < set(every)
 
 
 def test_unforeseen_errors_are_not_swallowed():

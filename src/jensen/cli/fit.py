@@ -25,6 +25,7 @@ from jensen.cli.options import (
     tol_option,
 )
 from jensen.cli.output import print_json, tell
+from jensen.core.observers import Glance
 
 SEARCHED = tuple(range(1, 10))
 
@@ -198,9 +199,9 @@ def _fit(table: Any, counts: tuple[int, ...], shapes: Any, options: dict[str, An
     )
     names = table.feature_names
     if len(counts) == len(shapes) == 1:
-        return fit_mixture(source, settings, feature_names=names, observer=progress.on_fit), None
+        return fit_mixture(source, settings, feature_names=names, observer=Glance(progress.on_fit)), None
     selection = select_mixture(
-        source, counts, shapes, settings, feature_names=names, observer=progress.on_search, max_time=max_time
+        source, counts, shapes, settings, feature_names=names, observer=Glance(progress.on_search), max_time=max_time
     )
     return selection.best, selection
 

@@ -12,6 +12,7 @@ from jensen.cli.fit import SEARCHED
 from jensen.cli.group import INTERRUPTED, OK
 from jensen.cli.options import Counts, FileName, Shapes, Source, check_distinct, check_model_output, fitting_options
 from jensen.cli.output import print_json, tell
+from jensen.core.observers import Glance
 
 
 @click.command("select", short_help="Compare mixtures in a table.")
@@ -92,7 +93,7 @@ def command(
     with Progress(not (as_json or quiet), 0) as progress:
         found = select_mixture(
             ArraySource(table.data, table.weights), counts or SEARCHED, names, settings,
-            criterion=criterion, feature_names=table.feature_names, observer=progress.on_search,  # type: ignore[arg-type]
+            criterion=criterion, feature_names=table.feature_names, observer=Glance(progress.on_search),  # type: ignore[arg-type]
             max_time=options["max_time"] or math.inf, cv=cv,
         )  # fmt: skip
     if out is not None:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from jensen.core.observers import Glance
 from jensen.core.printed import CardLike, Printed
 from jensen.data.arrays import ArraySource
 from jensen.data.frames import frame_of, kind_of_frame, to_matrix
@@ -311,7 +312,7 @@ def select(
     with Progress(shown, 0) as bar:
         found = select_mixture(
             source, counts, shapes, settings, criterion=criterion, feature_names=table.feature_names,
-            observer=bar.on_search if shown else None, max_time=float(max_time), cv=cv,
+            observer=Glance(bar.on_search) if shown else None, max_time=float(max_time), cv=cv,
         )  # fmt: skip
     for text in found.warnings:
         warnings.warn(text[:1].upper() + text[1:], JensenWarning, stacklevel=2)

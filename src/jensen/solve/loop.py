@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from jensen.core.contracts import Info, Run, Solver, Source, StoppingRule, Stretch
+from jensen.core.observers import sees_all
 from jensen.core.parameters import Parameters
 from jensen.core.status import Status
 from jensen.errors import NumericalFailure
@@ -136,7 +137,7 @@ def run(
     limits : Limits, optional
         Iterations, time, cancellation; 10,000 iterations by default.
     observer : callable (Info) -> None, optional
-        Told of every evaluated point.
+        Told of every evaluated point, unless it is a `jensen.core.observers.Glance`.
 
     Raises
     ------
@@ -149,13 +150,13 @@ def run(
     state, passes, trace = solver.init(start), 0.0, list[float]()
     status, detail = None, ""
     # An interrupt may come anywhere, in a pass or while somebody is told of one: it never loses the best point.
-    passes_by = getattr(rule, "passes", None)
+    passes_by, watched = getattr(rule, "passes", None), sees_all(observer)
 
     def passed(stretch: Stretch, first: int) -> int:
         """Points that neither stop the run nor end it otherwise; the last of a stretch is always looked at."""
         before = stretch.before if first == 0 else stretch.objectives[first - 1]
         # Nothing is known of gains at the start, which is looked at.
-        if observer is not None or not math.isfinite(before):
+        if watched or not math.isfinite(before):
             return 0
         last = min(len(stretch.objectives) - 1, limits.max_iter - stretch.iteration)
         if stretch.quiet is not None:

@@ -145,9 +145,14 @@ def faults_of(model: Any, run: Run[Any]) -> tuple[str, ...]:
 
 
 def heading(run: Run[Any]) -> float:
-    """Where a run seems to lead: its objective, and the gains to come by Aitken's extrapolation."""
-    if run.status.is_converged or len(run.trace) < 3:
-        return run.objective
-    before, last = run.trace[-2] - run.trace[-3], run.trace[-1] - run.trace[-2]
+    """Where a run seems to lead, which is where it is if it has converged."""
+    return run.objective if run.status.is_converged else extrapolated(run.trace)
+
+
+def extrapolated(trace: Sequence[float]) -> float:
+    """Where objectives seem to lead: the last, and the gains to come by Aitken's extrapolation."""
+    if len(trace) < 3:
+        return float(trace[-1])
+    before, last = trace[-2] - trace[-3], trace[-1] - trace[-2]
     ratio = min(last / before, _STEADY) if before > 0 and last > 0 else 0.0
-    return float(run.objective + last * ratio / (1.0 - ratio))
+    return float(trace[-1] + last * ratio / (1.0 - ratio))

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from jensen.core.contracts import Info, Run
+from jensen.core.observers import as_attentive
 from jensen.core.parameters import Parameters
 from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
@@ -223,7 +224,9 @@ class MixtureLandscape(Climbing):
 
     def told(self, index: int | None) -> Callable[[Info], None] | None:
         """The observer, of one start."""
-        return None if self.observer is None or index is None else partial(self.observer, index)
+        if self.observer is None or index is None:
+            return None
+        return as_attentive(self.observer, partial(self.observer, index))
 
     def escapes(self, run: Run[Any], number: int, drawn: bool) -> Ways | None:
         """Moves of the Gaussians that may lead higher."""

@@ -107,9 +107,9 @@ class _Group:
 
     def started(self, seeds: AnyArray, variances: Array) -> Parameters:
         """Components on these rows, of equal weights and with these variances."""
-        size = len(self.which)
+        equal = np.full(len(self.which), 1.0 / len(self.which))
         covariances = spread_out(self.model, variances)
-        return self.before.replace(weights=np.full(size, 1.0 / size), means=self.local.x[seeds], covariances=covariances)
+        return self.before.replace(weights=equal, means=self.local.x[seeds], covariances=covariances)
 
     def within(self, model: Mixture, params: Parameters, own: Parameters) -> Parameters:
         """The whole with other components in the group's place, of the same weight together."""

@@ -6,12 +6,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from threading import Event
 from typing import Any
 
 import numpy as np
 
 from jensen.core.contracts import Info, Run, StoppingRule
+from jensen.core.observers import as_attentive
 from jensen.core.parameters import Parameters
 from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
@@ -97,7 +99,7 @@ def run_starts(
             return
         kind, make = starts[index]
         began = time.perf_counter()
-        told = None if observer is None else lambda info: observer(index, info)
+        told = None if observer is None else as_attentive(observer, partial(observer, index))
         result: Run[Any] | None = None
         verdict = Verdict()
         objective, status, n_iter = -np.inf, Status.DEGENERATE, 0

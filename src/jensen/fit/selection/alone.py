@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from jensen.core.contracts import Info
+from jensen.core.observers import as_attentive
 from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.errors import InputError, NumericalFailure
@@ -72,7 +73,7 @@ class _Alone:
                 asked,
                 data=self.data,
                 feature_names=self.feature_names,
-                observer=None if observer is None else told,
+                observer=None if observer is None else as_attentive(observer, told),
             )
         except (InputError, NumericalFailure) as error:
             return Cell(k, label, reason=str(error), seconds=time.perf_counter() - began)

@@ -60,6 +60,7 @@ class CellState:
     seconds: float = 0.0
     sampled: bool = False  # whether its ends are on some of the rows
     least: float = -np.inf  # the highest objective of a cell that this one contains
+    solvers: dict[float, Any] = field(default_factory=dict)  # of its runs, by the weight of the rows
 
     @property
     def name(self) -> tuple[int, str]:

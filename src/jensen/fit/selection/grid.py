@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from jensen.core.contracts import Info, Run
+from jensen.core.observers import as_attentive
 from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.data.frames import default_names
@@ -316,7 +317,7 @@ class _Grid(CellRuns):
                 replace(state.settings, n_init="auto", max_time=left, besides=((end.kind, end.run.params),)),
                 data=self.data,
                 feature_names=self.feature_names,
-                observer=None if self.observer is None else self._told,
+                observer=None if self.observer is None else as_attentive(self.observer, self._told),
             )
             early = found.status in (Status.INTERRUPTED, Status.OUT_OF_TIME)
             state.take(self._searched(state, end.run, found))

@@ -13,13 +13,14 @@ import numpy as np
 
 from jensen.core.block import AnyArray
 from jensen.core.contracts import Info, Run, StoppingRule, Trail
+from jensen.core.observers import as_attentive, sees_all
 from jensen.core.parameters import Parameters
 from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.errors import NumericalFailure
 from jensen.fit.mixture import DEFAULT_MAX_ITER, acceleration_of, rule_of
 from jensen.fit.search.account import SAME_OPTIMUM
-from jensen.fit.search.climbing import heading
+from jensen.fit.search.climbing import extrapolated
 from jensen.fit.search.landscape import Verdict
 from jensen.fit.search.mixtures import KINDS
 from jensen.fit.search.restarts import with_memory
@@ -138,9 +139,12 @@ class CellRuns:
         return end
 
     def _solver(self, state: CellState) -> tuple[Any, StoppingRule]:
-        """The solver of a run of a cell, and its rule."""
-        rule = rule_of(state.settings, self.rows.weight)()
-        return Plain(acceleration_of(state.settings)).solver(state.model, rule), rule
+        """The solver of a run of a cell, which all its runs on these rows share, and a rule of its own."""
+        weight = self.rows.weight
+        rule = rule_of(state.settings, weight)()
+        if weight not in state.solvers:
+            state.solvers[weight] = Plain(acceleration_of(state.settings)).solver(state.model, rule)
+        return state.solvers[weight], rule
 
     @staticmethod
     def _failed(state: CellState, failure: NumericalFailure) -> None:
@@ -161,7 +165,7 @@ class CellRuns:
         if observer is None:
             return None
         task = replace(self.task, n_components=state.k, covariance_type=state.kind.label)
-        return lambda info: observer(task, len(state.ends), info)
+        return as_attentive(observer, lambda info: observer(task, len(state.ends), info))
 
     def prepare(self, states: list[CellState], number: int) -> Generator[Prepared, None, None]:
         """Own start number `number` of each of these cells, with its first burst, which all take together."""
@@ -198,16 +202,35 @@ class CellRuns:
 
     def attempt(self, state: CellState, kind: str, start: _From, trail: Trail | None = None) -> None:
         """A run from a start, given up after a few steps if it does not seem to lead higher than the cell is."""
+        further: _From | None = start
         if state.best is not None and state.best.is_sound:
-            begun = self.climb(state, kind, start, _SHORT, trail)
-            if begun is None:
-                return
-            if not begun.run.status.is_converged and heading(begun.run) < state.best.run.objective + SAME_OPTIMUM:
-                return
-            start, trail = begun.run.params, None
-        end = self.climb(state, kind, start, None, trail)
+            further, trail = self._look(state, kind, start, state.best.run.objective + SAME_OPTIMUM, trail), None
+        end = None if further is None else self.climb(state, kind, further, None, trail)
         if end is not None:
             state.take(end)
+
+    def _look(self, state: CellState, kind: str, start: _From, wanted: float, trail: Trail | None) -> Parameters | None:
+        """A few steps from a start: where to go on from; None where they ended, or do not seem to lead high enough."""
+        if not sees_all(self.observer) and not callable(start):
+            # No record is needed of a run that takes these steps and is given up, or goes on.
+            trail = self._first_burst(state, start) if trail is None else trail
+            if trail is not None and _is_whole(trail):
+                return trail.point(_SHORT)[0] if extrapolated(trail.objectives) >= wanted else None
+        begun = self.climb(state, kind, start, _SHORT, trail)
+        if begun is not None and begun.run.status.is_converged:
+            state.take(begun)
+        elif begun is not None and extrapolated(begun.run.trace) >= wanted:
+            return begun.run.params
+        return None
+
+    def _first_burst(self, state: CellState, start: Parameters) -> Trail | None:
+        """The burst of a look, where rows are so few that runs take bursts."""
+        solver, _ = self._solver(state)
+        if not self.together or not isinstance(solver, EM | Auto):
+            return None
+        begin: Any = solver.init(start)
+        stretch = solver.ahead(begin, self.rows, self._most(state, _SHORT))
+        return None if stretch is None or not stretch.objectives else stretch.trail
 
     def _starts(self, state: CellState) -> list[_Start]:
         """Own starts of a cell: cuts of the trees, then such as are drawn; or of the kind that was asked for."""
@@ -261,8 +284,9 @@ class CellRuns:
     def lift(self, state: CellState, other: CellState) -> None:
         """Go on from a cell that this one contains, if it is not above it already."""
         assert other.best is not None
-        state.least = max(state.least, other.best.run.objective)
-        state.settle()
+        if other.best.run.objective > state.least:
+            state.least = other.best.run.objective
+            state.settle()
         if state.is_above() and not self.searches:
             return
         if other.k == state.k:
@@ -305,6 +329,11 @@ class CellRuns:
     def end(self, state: CellState, kind: str, ended: Run[Any]) -> End:
         """Where a run ended, which knows of the cell no more than it needs: nothing holds a search alive after it."""
         return End(kind, ended, partial(_judged, state.model, self.data.informative, self.settings.degenerate))
+
+
+def _is_whole(trail: Trail) -> bool:
+    """Whether a first burst took all the steps of a look, and can be judged by its objectives."""
+    return len(trail.objectives) == _SHORT + 1 and not trail.failure and bool(np.isfinite(trail.objectives).all())
 
 
 def _judged(model: Mixture, informative: AnyArray, degenerate: Degenerate, ended: Run[Any]) -> Verdict:
