@@ -2,7 +2,8 @@
 
 1. *explore*: every cell takes its own starts. The cuts of one tree of merges serve all shapes and numbers.
 2. *compare*: a cell that lies below one that it contains (a shape that is a special case of its own, or the same shape
-   with one component less) goes on from there: EM never falls, so that it cannot end lower.
+   with one component less) goes on from there: EM never falls, so that it cannot end lower. Then, from many components
+   down, each cell tries the one of its shape with a component more, whose cheapest pair becomes one.
 3. *finish*: where the rows of the exploration were a sample, every cell goes on with all rows and is compared anew.
 4. *confirm*: the cells in the lead are searched as if each were alone, and the cells above them compared once more.
 
@@ -44,8 +45,9 @@ from jensen.fit.summary import summarise
 from jensen.numerics.streams import fresh_seed
 from jensen.solve.loop import Limits
 
-# Starts of a cell where the number is left to the search: the cuts of two trees, and some that are drawn.
-EXPLORED = 4
+# Starts of a cell where the number is left to the search: the cuts of two trees. What cells bring one another from above
+# and from below leads further than starts that are drawn.
+EXPLORED = 2
 # Cells this close to the best are confirmed; Kass & Raftery (1995) call ten "very strong" evidence.
 CLOSE_RACE = 10.0
 # This many are confirmed in any case.
@@ -148,7 +150,7 @@ class _Grid(CellRuns):
     ) -> None:
         self.source, self.settings, self.feature_names = source, settings, feature_names
         self.observer, self.began, self.deadline = observer, began, began + max_time
-        self.searches = settings.n_init == "auto"
+        self.searches = self.looks = settings.n_init == "auto"
         self.several = EXPLORED if isinstance(settings.n_init, str) else settings.n_init
         self.cancel = Event()
         self.states: list[CellState] = []
@@ -206,6 +208,8 @@ class _Grid(CellRuns):
                 self.prepared = prepared
                 self._each("explore", exploring, partial(self.explore, number), part=(number, self.several))
         self._compare(open_states)
+        if self.searches:
+            self._descend(open_states)
         if not whole:
             self.rows = self.source
             self._each("finish", open_states, self.finish, alone=True)
@@ -270,6 +274,18 @@ class _Grid(CellRuns):
         for number in sorted(groups):
             # What a cell contains has one component less, or a lower level: it is in a group before.
             self._each("compare", groups[number], self._lift_all)
+
+    def _descend(self, states: list[CellState]) -> None:
+        """Let cells begin where those with a component more lead, from many components down; then compare again."""
+        for k in sorted({state.k for state in states if state.k > 1}, reverse=True):
+            lent = {state.name: self.of.get((k + 1, state.kind.name)) for state in states if state.k == k}
+            found = {name: other for name, other in lent.items() if other is not None and other.best is not None}
+            these = [state for state in states if state.name in found and found[state.name].best.is_sound]  # type: ignore[union-attr]
+            self._each("compare", these, lambda state, found=found: self.descend(state, found[state.name]))
+        # From below, everything has been looked at.
+        self.looks = False
+        self._compare(states)
+        self.looks = self.searches
 
     def _lift_all(self, state: CellState) -> None:
         for other in self._below(state):

@@ -18,6 +18,7 @@ from jensen.core.parameters import Parameters
 from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.errors import NumericalFailure
+from jensen.families.moves import cheapest_merges
 from jensen.fit.mixture import DEFAULT_MAX_ITER, acceleration_of, rule_of
 from jensen.fit.search.account import SAME_OPTIMUM
 from jensen.fit.search.climbing import extrapolated
@@ -30,6 +31,7 @@ from jensen.fit.selection.cells import CellState, End, explained, reshaped
 from jensen.fit.selection.splits import duplicated, split_starts
 from jensen.fit.selection.table import SelectionObserver, Task
 from jensen.fit.settings import MixtureSettings
+from jensen.fit.starts.descent import merged
 from jensen.fit.starts.draw import StartKind, draw_labels, draw_start, from_labels
 from jensen.fit.starts.hierarchy import hierarchy
 from jensen.fit.summary import DataSummary
@@ -82,7 +84,7 @@ class CellRuns:
         Cuts of the trees of merges, by number of clusters.
     several : int
         Own starts of a cell.
-    searches : bool
+    looks : bool
         Whether cells look at the starts that others give them even if they lie above those.
     together : bool
         Whether the rows are so few that runs take their first bursts together.
@@ -108,7 +110,7 @@ class CellRuns:
     rows: ArraySource
     labels: list[dict[int, Any]]
     several: int
-    searches: bool
+    looks: bool
     together: bool
     prepared: Iterator[Prepared]
     partitions: dict[tuple[int, StartKind, int], AnyArray | None]
@@ -287,7 +289,7 @@ class CellRuns:
         if other.best.run.objective > state.least:
             state.least = other.best.run.objective
             state.settle()
-        if state.is_above() and not self.searches:
+        if state.is_above() and not self.looks:
             return
         if other.k == state.k:
             starts = [(other.kind.name, reshaped(other.best.run.params, other, state))]
@@ -309,6 +311,20 @@ class CellRuns:
                 detail=f"the optimum of {other.kind.name},{other.k}; higher ones here are degenerate",
             )
             state.take(replace(end, run=kept))
+
+    def descend(self, state: CellState, other: CellState) -> None:
+        """A run from the same shape with one component more, of which the cheapest pair becomes one."""
+        assert other.best is not None
+        params, weight = other.best.run.params, self.rows.row_weights
+        try:
+            resp = self.rows.collect(other.model.responsibilities, params)
+            first, second, losses = cheapest_merges(other.kind.layout, params, weight, resp, 1)
+            if not (len(losses) and np.isfinite(losses).all()):
+                return
+            start = merged(state.model, params, [(int(first[0]), int(second[0]))])
+        except NumericalFailure:
+            return
+        self.attempt(state, "merge", start)
 
     def _promising(self, state: CellState, starts: list[tuple[str, Parameters]]) -> list[tuple[str, Parameters]]:
         """Starts by where a few steps lead."""
