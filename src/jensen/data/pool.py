@@ -108,6 +108,11 @@ def threads_and_source() -> tuple[int, str]:
     return len(available(0)) if available is not None else os.cpu_count() or 1, "processors available to this process"
 
 
+def helpers() -> int:
+    """Threads besides the caller's own that native code may use; none inside a worker, which is one of many."""
+    return 0 if getattr(_MARK, "inside", False) else threads() - 1
+
+
 def map_ordered(
     function: Callable[[T], U],
     items: Iterable[T],

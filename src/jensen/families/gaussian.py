@@ -351,7 +351,7 @@ class Gaussian:
         enough: float = 0.0,
         leap_after: int | None = None,
     ) -> GaussianBurst | None:
-        """The same, not taken yet: for `jensen.kernels.choose.take_bursts`, which takes many in a row."""
+        """The same, not taken yet: for `jensen.kernels.choose.Flight`, which takes many."""
         moments = None
         if statistics is not None:
             if statistics.shift is not params["means"]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections import deque
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
@@ -289,7 +289,9 @@ class GaussianBurst:
 
     def taken(self) -> GaussianTrail | None:
         """Its points, where it is taken by itself; None where no M-step of the rule may begin at its start."""
-        return take_bursts([self])[0]
+        flight = Flight(0)
+        flight.add(self)
+        return flight.take()
 
     def trail(self, done: int, failed: int, tried: int, accepted: int) -> GaussianTrail | None:
         """Its points, by what the native module says of them; None where no M-step may begin at its start."""
@@ -360,17 +362,31 @@ def takes_bursts(x: AnyArray, step: MStep, n_components: int) -> bool:
     return choice().module is not None and small and x.dtype == np.float64
 
 
-def take_bursts(bursts: Sequence[GaussianBurst]) -> list[GaussianTrail | None]:
-    """The points of bursts on the same rows, taken one after another without Python between them.
+class Flight:
+    """Bursts under way, on threads that need nothing of Python.
 
-    None where no M-step of the rule may begin at the start's covariances.
+    Parameters
+    ----------
+    helpers : int
+        Threads at most, besides the one that asks. They begin where there is enough to do.
     """
-    if not bursts:
-        return []
-    chosen, first = choice(), bursts[0]
-    assert chosen.module is not None
-    ended = chosen.module.bursts(chosen.isa, first.x, first.weight, [burst.arguments for burst in bursts])
-    return [burst.trail(*one) for burst, one in zip(bursts, ended, strict=True)]
+
+    def __init__(self, helpers: int) -> None:
+        self._isa, self._waiting = choice().isa, deque[GaussianBurst]()
+        module = choice().module
+        assert module is not None
+        self._bursts, self._taken = module.Bursts(helpers), 0
+
+    def add(self, burst: GaussianBurst) -> None:
+        """Begin a burst as soon as a thread is free, in the order in which they are added."""
+        self._bursts.add(self._isa, burst.x, burst.weight, burst.arguments)
+        self._waiting.append(burst)
+
+    def take(self) -> GaussianTrail | None:
+        """The points of the next one; None where no M-step of the rule may begin at its start."""
+        burst = self._waiting.popleft()
+        self._taken += 1
+        return burst.trail(*self._bursts.take(self._taken - 1))
 
 
 def native_kernels() -> ModuleType | None:

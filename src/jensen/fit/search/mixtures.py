@@ -204,12 +204,13 @@ class MixtureLandscape(Climbing):
     ) -> list[Run[Any] | NumericalFailure]:
         """Runs of so many steps, one after another, while threads take the first bursts of the next ones."""
         solver = variant.solver(self.model, AitkenRule(self.source.weight, tol=self.tolerance))
+        block = self.source.block(0)
         runs = (
-            (self.model, start, solver.journey(solver.init(start), self.source, most))
+            (self.model, start, solver.journey(solver.init(start), self.source, most), block)
             for start, most in zip(starts, steps, strict=True)
         )
         found = list[Run[Any] | NumericalFailure]()
-        with closing(first_trails(runs, len(starts), self.source, self.limits.deadline)) as trails:
+        with closing(first_trails(runs, self.limits.deadline)) as trails:
             for start, most, observer, trail in zip(starts, steps, told, trails, strict=True):
                 try:
                     found.append(self._run(variant, start, most, observer, trail))

@@ -1,94 +1,88 @@
-"""The first bursts of many runs on the same small data, taken on all threads without Python between them.
+"""The first bursts of many runs on small data, taken on all threads while Python goes on in one of them.
 
 A burst takes less than the Python around it, and threads that take turns at Python gain nothing by one another. Bursts
-that are taken in a row let them, while the caller gets the next runs ready and goes on with those that are there.
+need none: the caller gets the next runs ready, and goes on with those that are there.
 """
 
 from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from itertools import chain, islice
 from typing import Any
 
+from jensen.core.block import Block
 from jensen.core.contracts import Trail
 from jensen.core.parameters import Parameters
 from jensen.data.arrays import ArraySource
-from jensen.data.pool import map_ordered, threads
+from jensen.data.pool import helpers
 from jensen.errors import NumericalFailure
 from jensen.families.gaussian import Gaussian
-from jensen.kernels.choose import GaussianBurst, GaussianTrail, take_bursts
+from jensen.kernels.choose import Flight, GaussianBurst
 from jensen.models.mixture import Mixture
 from jensen.solve.loop import Limits, run, unless_interrupted
 from jensen.solve.stopping import AitkenRule
 from jensen.solve.variants import Plain
 
-# Bursts that a thread takes in a row at most where there are few, and the rows times the numbers of records that are
-# enough: handing these over costs little, and none waits long for another.
-_IN_A_ROW, _ENOUGH = 8, 1 << 24
-# Parts of many bursts for each thread. A thread that comes back may wait for Python as long as a few bursts take.
-_PARTS = 2
+# Runs that are asked for before the first of them is given.
+_AHEAD = 32
 
-# A run: its model, where it starts, and its journey as ``EM.journey`` tells it.
-Start = tuple[Mixture, Parameters, tuple[int, float, int | None] | None]
-_Ready = tuple[Start | None, GaussianBurst | None]
+# A run: its model, where it starts, its journey as ``EM.journey`` tells it, and its rows.
+Start = tuple[Mixture, Parameters, tuple[int, float, int | None] | None, Block]
 
 
 def first_trails(
-    runs: Iterable[Start | None], n_runs: int, source: ArraySource, deadline: float = math.inf
+    runs: Iterable[Start | None], deadline: float = math.inf
 ) -> Generator[Trail | None, None, None]:
     """What the first bursts of runs bring, in the order of the runs.
 
-    Few runs are taken by the caller's own thread. Many go to threads part by part, and runs are asked for and trails
-    given while others are on their way.
-
     Parameters
     ----------
-    runs : iterable of (Mixture, Parameters, journey) or None
-        Of Gaussian components; None in the place of a run that has no start. Asked for in the caller's thread.
-    n_runs : int
-        How many there are.
-    source : ArraySource
-        One block of rows.
+    runs : iterable of (Mixture, Parameters, journey, Block) or None
+        Of Gaussian components; None in the place of a run that has no start. Asked for in the caller's thread, some
+        before the first trail is given.
     deadline : float, default=inf
-        Moment of ``time.perf_counter()`` after which no more bursts are taken.
+        Moment of ``time.perf_counter()`` after which no more bursts are begun.
 
     Yields
     ------
     Trail or None
         None for a run that takes no bursts, that has no density at its start, or that the deadline came before.
     """
-    block = source.block(0)
+    flight: Flight | None = None
+    waiting = deque[tuple[Start, GaussianBurst] | None]()
 
-    def ready(start: Start | None) -> GaussianBurst | None:
-        if start is None:
+    def landed() -> Trail | None:
+        one = waiting.popleft()
+        if one is None:
             return None
-        model, params, journey = start
-        if journey is None or not isinstance(model.family, Gaussian):
-            return None
-        steps, enough, leap_after = journey
-        return model.family.ready_burst(params, None, block, steps, model.equal_weights, enough, leap_after)
+        assert flight is not None
+        (model, params, _, block), burst = one
+        trail = flight.take()
+        return None if trail is None or trail.done < 0 else model.along(params, trail, block)
 
-    def take(part: list[_Ready]) -> tuple[list[_Ready], list[GaussianTrail | None]]:
-        late = time.perf_counter() > deadline
-        taken = iter(take_bursts([burst for _, burst in part if burst is not None]) if not late else ())
-        return part, [None if burst is None else next(taken, None) for _, burst in part]
+    for start in runs:
+        burst = None if start is None or time.perf_counter() > deadline else _ready(start)
+        if start is None or burst is None:
+            waiting.append(None)
+        else:
+            flight = Flight(helpers()) if flight is None else flight
+            flight.add(burst)
+            waiting.append((start, burst))
+        if len(waiting) > _AHEAD:
+            yield landed()
+    while waiting:
+        yield landed()
 
-    found = ((start, ready(start)) for start in runs)
-    # Runs are alike enough for the first to say what others take.
-    first = list(islice(found, 1))
-    work = source.n_rows * max((burst.records.size for _, burst in first if burst is not None), default=0)
-    many = n_runs // (_PARTS * threads()) if threads() > 1 else 0
-    size = min(max(_IN_A_ROW, many), max(_ENOUGH // max(work, 1), 1))
-    every = chain(first, found)
-    parts = iter(lambda: list(islice(every, size)), [])
-    for part, trails in map_ordered(take, parts, -(-n_runs // size)):
-        for (start, _), trail in zip(part, trails, strict=True):
-            if start is None or trail is None or trail.done < 0:
-                yield None
-            else:
-                yield start[0].along(start[1], trail, block)
+
+def _ready(start: Start) -> GaussianBurst | None:
+    """The first burst of a run, if it takes any."""
+    model, params, journey, block = start
+    if journey is None or not isinstance(model.family, Gaussian):
+        return None
+    steps, enough, leap_after = journey
+    return model.family.ready_burst(params, None, block, steps, model.equal_weights, enough, leap_after)
 
 
 def short_ends(
@@ -121,8 +115,8 @@ def short_ends(
     """
     family: Gaussian = model.family  # type: ignore[assignment]
     if family.in_bursts(source.block(0)):
-        runs = [(model, start, (n_iter, tol, None)) for start in starts]
-        for trail in first_trails(runs, len(runs), source):
+        block = source.block(0)
+        for trail in first_trails((model, start, (n_iter, tol, None), block) for start in starts):
             last = -1 if trail is None else len(trail.objectives) - 1
             if trail is None or not math.isfinite(trail.objectives[last]):
                 yield None

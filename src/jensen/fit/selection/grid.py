@@ -45,9 +45,9 @@ from jensen.fit.summary import summarise
 from jensen.numerics.streams import fresh_seed
 from jensen.solve.loop import Limits
 
-# Starts of a cell where the number is left to the search: the cuts of two trees. What cells bring one another from above
-# and from below leads further than starts that are drawn.
-EXPLORED = 2
+# Starts of a cell where the number is left to the search: the cuts of two trees, and one that is drawn. What cells bring
+# one another from below and from above leads further than more of these.
+EXPLORED = 3
 # Cells this close to the best are confirmed; Kass & Raftery (1995) call ten "very strong" evidence.
 CLOSE_RACE = 10.0
 # This many are confirmed in any case.
@@ -201,12 +201,13 @@ class _Grid(CellRuns):
         self.labels = self.cut_trees()
         # Cells of one shape follow one another, so that what threads take together has few components and many.
         by_shape = sorted(open_states, key=lambda state: names.index(state.kind.name))
-        for number in range(self.several):
+        most = max(len(self._starts(state)) for state in by_shape)
+        for number in range(most):
             exploring = [state for state in by_shape if number < len(self._starts(state))]
             # An exception leaves no burst behind.
             with closing(self.prepare(exploring, number)) as prepared:
                 self.prepared = prepared
-                self._each("explore", exploring, partial(self.explore, number), part=(number, self.several))
+                self._each("explore", exploring, partial(self.explore, number), part=(number, most))
         self._compare(open_states)
         if self.searches:
             self._descend(open_states)

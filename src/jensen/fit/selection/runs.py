@@ -43,6 +43,8 @@ from jensen.solve.em import EM
 from jensen.solve.loop import Limits, run
 from jensen.solve.variants import Plain
 
+# Own starts that a cell has besides, where there is none with a component more.
+_MORE = 2
 # Splits that are climbed from, the most promising first, until a cell is no lower than one with a component less.
 _LOOKS = 3
 # Steps that show which of them promise most.
@@ -83,7 +85,7 @@ class CellRuns:
     labels : list of dict
         Cuts of the trees of merges, by number of clusters.
     several : int
-        Own starts of a cell.
+        Own starts of a cell, at least.
     looks : bool
         Whether cells look at the starts that others give them even if they lie above those.
     together : bool
@@ -94,6 +96,8 @@ class CellRuns:
         Drawn partitions, by the number of components, the kind and the number of the start.
     states : list of CellState
         The cells.
+    of : dict
+        The cells by the number of components and the name of the shape.
     observer : SelectionObserver or None
         Told of every point.
     task : Task
@@ -115,6 +119,7 @@ class CellRuns:
     prepared: Iterator[Prepared]
     partitions: dict[tuple[int, StartKind, int], AnyArray | None]
     states: list[CellState]
+    of: dict[tuple[int, str], CellState]
     observer: SelectionObserver | None
     task: Task
     deadline: float
@@ -187,9 +192,11 @@ class CellRuns:
                 solver, _ = self._solver(state)
                 most = self._most(state, _SHORT if state.best is not None and state.best.is_sound else None)
                 journeys = isinstance(solver, EM | Auto)
-                yield state.model, begin, solver.journey(solver.init(begin), self.rows, most) if journeys else None
+                journey = solver.journey(solver.init(begin), self.rows, most) if journeys else None
+                yield state.model, begin, journey, block
 
-        for trail in first_trails(starts(), len(states), self.rows, self.deadline):
+        block = self.rows.block(0)
+        for trail in first_trails(starts(), self.deadline):
             start = begun.popleft()
             yield None if start is None else (*start, trail)
 
@@ -236,15 +243,18 @@ class CellRuns:
 
     def _starts(self, state: CellState) -> list[_Start]:
         """Own starts of a cell: cuts of the trees, then such as are drawn; or of the kind that was asked for."""
+        # Nothing comes down to the largest ones.
+        largest = self.looks and (state.k + 1, state.kind.name) not in self.of
+        several = self.several + (_MORE if largest else 0)
         if not self.settings.mixes_starts:
             kind: Any = self.settings.init
-            return [(kind, partial(self._draw, state, kind, i)) for i in range(1 if state.k == 1 else self.several)]
+            return [(kind, partial(self._draw, state, kind, i)) for i in range(1 if state.k == 1 else several)]
         found: list[_Start] = [
             ("merges", partial(from_labels, state.model, self.table, labels[state.k])) for labels in self.labels
         ]
         if state.k == 1:
             return found[:1]
-        for i in range(self.several - len(found)):
+        for i in range(several - len(found)):
             drawn = KINDS[i % len(KINDS)]
             found.append((drawn, partial(self._draw, state, drawn, i)))
         return found
@@ -331,8 +341,8 @@ class CellRuns:
         if len(starts) == 1:
             return starts
         few = (_PROMISING, 0.0, None)
-        runs = [(state.model, start, few) for _, start in starts]
-        trails = list(first_trails(runs, len(runs), self.rows)) if self.together else []
+        runs = [(state.model, start, few, self.rows.block(0)) for _, start in starts]
+        trails = list(first_trails(runs)) if self.together else []
         if not all(trails) or not trails:
             begun = [self.climb(state, kind, start, _PROMISING) for kind, start in starts]
             ends = [end for end in begun if end is not None]

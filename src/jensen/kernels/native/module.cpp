@@ -1,4 +1,4 @@
-// The Python module: checks nothing but types and contiguity, holds no state, and runs without the GIL.
+// The Python module: checks nothing but types and contiguity, and runs without the GIL.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
@@ -14,9 +14,9 @@
 #include <tuple>
 #include <vector>
 
-#include "burst.hpp"
 #include "dense.hpp"
 #include "dispatch.hpp"
+#include "flight.hpp"
 #include "hierarchy.hpp"
 #include "starts.hpp"
 
@@ -170,60 +170,64 @@ jensen::MStep make_step(int shape, int rule, const Input& ridge, double count, c
 // What became of a burst: points, what ended it, leaps tried and accepted.
 using Ended = std::tuple<int, int, int, int>;
 
-// A burst as Python hands it over: the M-step, the number of components, the journey, and room for its records.
-struct Asked {
-    jensen::MStep step;
-    Task<double> task;
-    jensen::Journey journey;
-    double* records = nullptr;
-    jensen::Arrival found;
-};
-
-Asked asked_of(const Matrix<double>& x, const std::optional<Input>& weight, const nb::tuple& given) {
-    const auto input = [&](size_t i) { return nb::cast<Input>(given[i], false); };
-    const auto perhaps = [&](size_t i) { return given[i].is_none() ? std::optional<Input>() : input(i); };
-    if (given.size() != 15) throw std::invalid_argument("a burst is handed over in 15 parts");
-    const int shape = nb::cast<int>(given[0]), K = nb::cast<int>(given[9]), steps = nb::cast<int>(given[10]);
-    const Input ridge = input(2);
-    Asked asked;
-    asked.step = make_step(shape, nb::cast<int>(given[1]), ridge, nb::cast<double>(given[3]), perhaps(4),
-                           nb::cast<double>(given[5]), perhaps(6), nb::cast<double>(given[7]),
-                           nb::cast<bool>(given[8]));
-    if (K < 1 || x.shape(1) != ridge.size() || steps < 0) {
-        throw std::invalid_argument("arrays of the pass do not fit one another");
-    }
-    asked.task.n = static_cast<int64_t>(x.shape(0));
-    asked.task.d = static_cast<int>(x.shape(1));
-    asked.task.K = K;
-    asked.task.shape = static_cast<Shape>(shape);
-    asked.task.x = x.data();
-    asked.task.weight = weight ? data_of(*weight, x.shape(0)) : nullptr;
-    asked.journey = {steps, nb::cast<bool>(given[11]), nb::cast<double>(given[12]), nb::cast<int>(given[13])};
-    const Output records = nb::cast<Output>(given[14], false);
-    const size_t room = (static_cast<size_t>(steps) + 1) * jensen::record_size(asked.task.shape, K, asked.task.d);
-    asked.records = data_of(records, room);
-    return asked;
-}
-
-// Bursts on the same rows, one after another. The tuples keep their arrays alive.
-std::vector<Ended> bursts(const std::string& isa, const Matrix<double>& x, const std::optional<Input>& weight,
-                          const std::vector<nb::tuple>& given) {
-    const Kernels& kernels = kernels_named(isa);
-    std::vector<Asked> all;
-    all.reserve(given.size());
-    for (const nb::tuple& one : given) all.push_back(asked_of(x, weight, one));
-    {
+// Bursts as Python hands them over, a tuple each: the M-step, the number of components, the journey, and room for
+// records. Arrays live as long as their flight does.
+class Bursts {
+  public:
+    explicit Bursts(int helpers) : flight_(new jensen::Flight(helpers)) {}
+    ~Bursts() {
         nb::gil_scoped_release release;
-        for (Asked& one : all) {
-            one.found = jensen::burst(kernels, one.task, one.step, one.journey, one.records);
+        flight_.reset();
+    }
+
+    void add(const std::string& isa, const Matrix<double>& x, const std::optional<Input>& weight,
+             const nb::tuple& given) {
+        const jensen::Flown burst = burst_of(isa, x, weight, given);
+        kept_.emplace_back(x, weight, given);
+        flight_->add(burst);
+    }
+
+    size_t size() const { return flight_->size(); }
+
+    Ended take(size_t number) {
+        if (number >= size()) throw nb::index_error("there is no burst of this number");
+        nb::gil_scoped_release release;
+        const jensen::Arrival& found = flight_->take(number);
+        return {found.done, found.failed, found.tried, found.accepted};
+    }
+
+  private:
+    static jensen::Flown burst_of(const std::string& isa, const Matrix<double>& x, const std::optional<Input>& weight,
+                                  const nb::tuple& given) {
+        const auto input = [&](size_t i) { return nb::cast<Input>(given[i], false); };
+        const auto perhaps = [&](size_t i) { return given[i].is_none() ? std::optional<Input>() : input(i); };
+        if (given.size() != 15) throw std::invalid_argument("a burst is handed over in 15 parts");
+        const int shape = nb::cast<int>(given[0]), K = nb::cast<int>(given[9]), steps = nb::cast<int>(given[10]);
+        const Input ridge = input(2);
+        jensen::Flown asked;
+        asked.kernels = &kernels_named(isa);
+        asked.step = make_step(shape, nb::cast<int>(given[1]), ridge, nb::cast<double>(given[3]), perhaps(4),
+                               nb::cast<double>(given[5]), perhaps(6), nb::cast<double>(given[7]),
+                               nb::cast<bool>(given[8]));
+        if (K < 1 || x.shape(1) != ridge.size() || steps < 0) {
+            throw std::invalid_argument("arrays of the pass do not fit one another");
         }
+        asked.task.n = static_cast<int64_t>(x.shape(0));
+        asked.task.d = static_cast<int>(x.shape(1));
+        asked.task.K = K;
+        asked.task.shape = static_cast<Shape>(shape);
+        asked.task.x = x.data();
+        asked.task.weight = weight ? data_of(*weight, x.shape(0)) : nullptr;
+        asked.journey = {steps, nb::cast<bool>(given[11]), nb::cast<double>(given[12]), nb::cast<int>(given[13])};
+        const Output records = nb::cast<Output>(given[14], false);
+        const size_t room = (static_cast<size_t>(steps) + 1) * jensen::record_size(asked.task.shape, K, asked.task.d);
+        asked.records = data_of(records, room);
+        return asked;
     }
-    std::vector<Ended> ended;
-    for (const Asked& one : all) {
-        ended.emplace_back(one.found.done, one.found.failed, one.found.tried, one.found.accepted);
-    }
-    return ended;
-}
+
+    std::vector<std::tuple<Matrix<double>, std::optional<Input>, nb::tuple>> kept_;
+    std::unique_ptr<jensen::Flight> flight_;
+};
 
 int maximize(int shape, int rule, const Input& ridge, double count, const std::optional<Input>& scatter,
              double strength, const std::optional<Input>& centre, double ratio, bool equal_weights,
@@ -373,7 +377,11 @@ NB_MODULE(_native, m) {
     m.def("moments", &moments<float>, nb::arg("isa"), nb::arg("x").noconvert(), nb::arg("weight").none(),
           nb::arg("shape"), nb::arg("centres"), nb::arg("whitening"), nb::arg("offsets"), nb::arg("counts").noconvert(),
           nb::arg("first").noconvert(), nb::arg("scatter").noconvert(), nb::arg("last").none().noconvert());
-    m.def("bursts", &bursts, nb::arg("isa"), nb::arg("x").noconvert(), nb::arg("weight").none(), nb::arg("given"));
+    nb::class_<Bursts>(m, "Bursts", "Bursts under way.")
+        .def(nb::init<int>(), nb::arg("helpers"))
+        .def("add", &Bursts::add, nb::arg("isa"), nb::arg("x").noconvert(), nb::arg("weight").none(), nb::arg("given"))
+        .def("take", &Bursts::take, nb::arg("number"))
+        .def("__len__", &Bursts::size);
     m.def("maximize", &maximize, nb::arg("shape"), nb::arg("rule"), nb::arg("ridge"), nb::arg("count"),
           nb::arg("scatter").none(), nb::arg("strength"), nb::arg("centre").none(), nb::arg("ratio"),
           nb::arg("equal_weights"), nb::arg("old_means"), nb::arg("old_covariances"), nb::arg("counts"),
