@@ -6,6 +6,7 @@ from mixtures import SHAPES, mixture, start_from, table
 
 from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
+from jensen.fit.search import regrouping
 from jensen.fit.search.regrouping import _neighbours, regrouped, regroupings, shaken
 from jensen.solve.loop import run
 from jensen.solve.stopping import AitkenRule
@@ -98,7 +99,7 @@ def test_rows_without_weight_do_not_count():
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_all_groups_have_the_best_among_their_ends(shape):
+def test_all_groups_have_the_best_among_their_ends(shape, threads):
     model, source, start, truth = trapped(shape)
     best = climbed(model, source, truth)
     weight, resp = source.row_weights, source.collect(model.responsibilities, start.params)
@@ -108,34 +109,31 @@ def test_all_groups_have_the_best_among_their_ends(shape):
         assert gains == sorted(gains, reverse=True) and min(gains, default=0.0) > -60.0
     assert climbed(model, source, portions[0][0][1]).objective == pytest.approx(best.objective, abs=1e-3)
     found = [end for portion in portions for end in portion]
-    again = regroupings(model, source, weight, resp, start.params, np.random.default_rng(0), 0, backwards)
+    threads(3)
+    again = regroupings(model, source, weight, resp, start.params, np.random.default_rng(0))
     for (gain, params), (other, same) in zip(found, [end for portion in again for end in portion], strict=True):
         assert gain == other
         np.testing.assert_array_equal(params["means"], same["means"])
 
 
-def test_the_nearer_half_of_the_groups_comes_again():
+def test_the_nearer_half_of_the_groups_comes_again(monkeypatch):
     model, source, start, _ = trapped("full")
     weight, resp = source.row_weights, source.collect(model.responsibilities, start.params)
 
     def fitted(in_vain):
         """How many groups are."""
-        counts = []
+        seen, real = [], regrouping._Group.of
 
-        def told(function, items):
-            counts.append(len(items))
-            return [[] for _ in items]
+        def of(*given):
+            seen.append(given)
+            return real(*given)
 
-        list(regroupings(model, source, weight, resp, start.params, np.random.default_rng(0), in_vain, told))
-        return sum(counts)
+        monkeypatch.setattr(regrouping._Group, "of", of)
+        list(regroupings(model, source, weight, resp, start.params, np.random.default_rng(0), in_vain))
+        monkeypatch.undo()
+        return len(seen)
 
     assert fitted(0) > 3 and fitted(1) == fitted(0) // 2 and fitted(9) == 1
-
-
-def backwards(function, items):
-    """Applied in another order, as threads may; results in the order of the items."""
-    done = {item: function(item) for item in reversed(items)}
-    return [done[item] for item in items]
 
 
 def test_groups_are_of_neighbours_and_each_stands_once():

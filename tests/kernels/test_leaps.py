@@ -2,6 +2,7 @@
 
 import itertools
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from jensen.families.shapes import SHAPES
 from jensen.families.shapes.prior import PseudoData
 from jensen.families.shapes.ratio import WITH_RATIO
 from jensen.fit.mixture import mixture_of
-from jensen.fit.search.together import first_trails
+from jensen.fit.search.together import _AHEAD, first_trails, short_ends, short_ends_of_all
 from jensen.fit.settings import MixtureSettings
 from jensen.fit.starts.draw import from_labels
 from jensen.fit.starts.hierarchy import hierarchy
@@ -186,13 +187,13 @@ def test_first_bursts_of_many_runs_are_those_of_each(threads):
         source = ArraySource(table(0, 200, 2, 3))
         start = start_from(model, source.x, (np.arange(200) + seed) % k)
         solver = Plain("auto").solver(model, AitkenRule(source.weight))
-        runs.append((model, start, solver.journey(solver.init(start), source, 1000)))
+        runs.append((model, start, solver.journey(solver.init(start), source, 1000), source.block(0)))
         rule = AitkenRule(source.weight)
         plain.append(run(solver, source, start, rule))
     for n in (1, 2, 3):
         threads(n)
-        trails = first_trails(runs, len(runs), source)
-        for trail, (model, start, _), one in zip(trails, runs, plain, strict=True):
+        trails = first_trails(runs)
+        for trail, (model, start, *_), one in zip(trails, runs, plain, strict=True):
             rule = AitkenRule(source.weight)
             other = run(Begun(Plain("auto").solver(model, rule), trail), source, start, rule)
             assert other.trace == one.trace and other.passes == one.passes and other.status is one.status
@@ -206,17 +207,18 @@ def test_runs_that_take_no_bursts_begin_by_themselves():
     source = ArraySource(table(0, 200, 2, 2))
     start = start_from(model, source.x, np.arange(200) % 2)
     singular = start.replace(covariances=np.zeros((2, 2, 2)))
-    runs = [(model, start, None), (model, singular, (9, 0.0, None)), None, (model, start, (9, 0.0, None))]
-    found = list(first_trails(runs, len(runs), source))
+    block, journey = source.block(0), (9, 0.0, None)
+    runs = [(model, start, None, block), (model, singular, journey, block), None, (model, start, journey, block)]
+    found = list(first_trails(runs))
     assert found[:3] == [None] * 3 and len(found[3].objectives) == 10
 
 
 def test_after_the_deadline_nothing_is_taken_ahead():
     model = mixture(2, 2, "VVV")
     source = ArraySource(table(0, 200, 2, 2))
-    runs = [(model, start_from(model, source.x, np.arange(200) % 2), (9, 0.0, None))] * 3
-    assert list(first_trails(runs, 3, source, time.perf_counter() - 1.0)) == [None] * 3
-    assert all(first_trails(runs, 3, source, time.perf_counter() + 100.0))
+    runs = [(model, start_from(model, source.x, np.arange(200) % 2), (9, 0.0, None), source.block(0))] * 3
+    assert list(first_trails(runs, time.perf_counter() - 1.0)) == [None] * 3
+    assert all(first_trails(runs, time.perf_counter() + 100.0))
 
 
 def test_runs_are_asked_for_while_others_are_on_their_way(threads):
@@ -227,14 +229,49 @@ def test_runs_are_asked_for_while_others_are_on_their_way(threads):
     def runs():
         for i in range(80):
             asked.append(i)
-            yield model, start, (9, 0.0, None)
+            yield model, start, (9, 0.0, None), source.block(0)
 
-    # One thread takes a few at a time, several a share of all.
-    for n, part in ((1, 8), (2, 20), (4, 10)):
+    for n in (1, 2, 4):
         threads(n)
         asked.clear()
-        for i, trail in enumerate(first_trails(runs(), 80, source)):
-            assert trail is not None and i < len(asked) <= i + part * (n + 1)
+        for i, trail in enumerate(first_trails(runs())):
+            # Some are asked for before the first is given, and not all.
+            assert trail is not None and len(asked) == min(i + 1 + _AHEAD, 80)
+
+
+def n_tasks():
+    """Threads of the process, where the system tells: Python does not know of all."""
+    tasks = Path("/proc/self/task")
+    return len(list(tasks.iterdir())) if tasks.exists() else 0
+
+
+def test_what_nobody_asks_for_any_more_ends_with_the_flight(threads):
+    threads(3)
+    model = mixture(3, 2, "VVV")
+    source = ArraySource(table(0, 2_000, 2, 3))
+    start = start_from(model, source.x, np.arange(2_000) % 3)
+    runs = [(model, start, (200, 0.0, None), source.block(0))] * 40
+    before = n_tasks()
+    trails = first_trails(runs)
+    first = next(trails)
+    during = n_tasks()
+    trails.close()
+    assert len(first.objectives) == 201 and n_tasks() == before
+    assert during == before + 2 or during == 0
+    with pytest.raises(ZeroDivisionError):
+        list(first_trails(run if i < 20 else 1 // 0 for i, run in enumerate(runs)))
+
+
+def test_bursts_on_different_rows_go_together(threads):
+    model = mixture(2, 2, "VVV")
+    sources = [ArraySource(table(seed, 100 + 50 * seed, 2, 2)) for seed in range(12)]
+    starts = [start_from(model, source.x, np.arange(source.n_rows) % 2) for source in sources]
+    problems = [(model, source, [start, start]) for source, start in zip(sources, starts, strict=True)]
+    for n in (1, 3):
+        threads(n)
+        for (_, source, (start, _)), ends in zip(problems, short_ends_of_all(problems, 12, 0.01), strict=True):
+            alone = short_ends(model, source, [start], 12, 0.01)
+            assert [end[0] for end in ends] == [alone[0][0]] * 2
 
 
 def test_smallest_ratios_are_those_of_lapack():

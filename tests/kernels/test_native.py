@@ -647,11 +647,15 @@ def take_burst(**changes):
     given = dict(isa=ISAS[-1], x=x, weight=None, **step, ratio=np.inf, equal_weights=False, n_components=k, steps=steps)
     given = {**given, "from_start": True, "enough": 0.0, "leap_after": -1, "records": records, **changes}
     parts = tuple(given[name] for name in BURST)
-    return native.bursts(given["isa"], given["x"], given["weight"], [parts, parts][: given.get("n", 1)])
+    flight = native.Bursts(given.get("helpers", 0))
+    for _ in range(given.get("n", 1)):
+        flight.add(given["isa"], given["x"], given["weight"], parts)
+    return [flight.take(i) for i in range(len(flight))]
 
 
 def test_bursts_refuse_arrays_that_do_not_fit():
     assert take_burst() == [(4, -1, 0, 0)] and len(take_burst(n=2)) == 2 and take_burst(n=0) == []
+    assert take_burst(helpers=2) == [(4, -1, 0, 0)]
     d, k = 2, 3
     bad = [
         ("ridge", np.ones(d - 1)),
@@ -667,7 +671,9 @@ def test_bursts_refuse_arrays_that_do_not_fit():
         with pytest.raises((TypeError, ValueError, RuntimeError)):
             take_burst(**{name: value})
     with pytest.raises((TypeError, ValueError)):
-        native.bursts(ISAS[-1], np.zeros((3, 2)), None, [(0, 13)])
+        native.Bursts(0).add(ISAS[-1], np.zeros((3, 2)), None, (0, 13))
+    with pytest.raises(IndexError):
+        native.Bursts(0).take(0)
 
 
 # --------------------------------------------------------------------------------------------- threads

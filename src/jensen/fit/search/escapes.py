@@ -131,13 +131,12 @@ def gaussian_regroupings(
     params: Parameters,
     rng: np.random.Generator,
     in_vain: int = 0,
-    together: Together = serially,
 ) -> Iterator[list[Parameters]]:
     """Groups of neighbours fitted anew, some at a time; none where responsibilities are too many to be held.
 
     Parameters
     ----------
-    model, source, params, rng, together
+    model, source, params, rng
         As for `gaussian_escapes`.
     in_vain : int, default=0
         As for `regroupings`.
@@ -145,7 +144,7 @@ def gaussian_regroupings(
     if source.n_rows * model.n_components > _LARGEST:
         return
     resp = source.collect(model.responsibilities, params)
-    for portion in regroupings(model, source, source.row_weights, resp, params, rng, in_vain, together):
+    for portion in regroupings(model, source, source.row_weights, resp, params, rng, in_vain):
         yield [moved for _, moved in portion]
 
 

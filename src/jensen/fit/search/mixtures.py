@@ -261,7 +261,7 @@ class MixtureLandscape(Climbing):
             return
         share = 1.0 - float(rows.weight) / float(self.rows.weight)
         rng = stream(self.seed, "groups", number)
-        for portion in gaussian_regroupings(gaussians, rows, params, rng, in_vain, self.together):
+        for portion in gaussian_regroupings(gaussians, rows, params, rng, in_vain):
             yield [self.treated.around(gaussians.allowed(moved), share) for moved in portion]
 
     def judge(self, run: Run[Any]) -> Verdict:

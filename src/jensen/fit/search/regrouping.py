@@ -6,7 +6,8 @@ merge changes; or in what a few rows decide, which other weights of the rows und
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 from typing import cast
@@ -19,8 +20,7 @@ from jensen.data.arrays import ArraySource
 from jensen.families.gaussian import Gaussian
 from jensen.families.moves import components_of, merge_losses, variances_of, with_components
 from jensen.fit.search.climbing import matched
-from jensen.fit.search.landscape import Together, serially
-from jensen.fit.search.together import short_ends
+from jensen.fit.search.together import ShortEnd, short_ends, short_ends_of_all
 from jensen.fit.starts.descent import enlarged
 from jensen.fit.starts.draw import spread_out
 from jensen.fit.starts.kmeans import nearest_labels, seed_rows
@@ -181,7 +181,6 @@ def regroupings(
     params: Parameters,
     rng: np.random.Generator,
     in_vain: int = 0,
-    together: Together = serially,
 ) -> Iterator[list[tuple[float, Parameters]]]:
     """Every group of three neighbours, fitted some times from seeds: all that it may be else, the nearest groups first.
 
@@ -193,8 +192,6 @@ def regroupings(
         Seeds.
     in_vain : int, default=0
         How many times these led nowhere: each time the nearer half is fitted again, which has more ends.
-    together : callable
-        Applies a function to the groups, in threads or not.
 
     Yields
     ------
@@ -212,30 +209,43 @@ def regroupings(
     seeds = rng.integers(2**63, size=len(groups))
     labels, family = resp.argmax(axis=1), cast(Gaussian, model.family)
 
-    def ends(i: int) -> list[tuple[float, Parameters]]:
-        own = np.random.default_rng(seeds[i])
-        group = _Group.of(model, source, weight, resp, labels, params, np.array(groups[i]), own)
-        here = None if group is None else _climbed(group.model, group.local, group.before, _FIT_STEPS, _FIT_TOL)
-        if group is None or here is None:
-            return []
-        height, _ = here
-        heights, found = [height], list[tuple[float, Parameters]]()
-        # Variances as they are now: those about the seeds take longer to find than some steps.
-        _, _, covariances = components_of(family.layout, group.before)
-        variances = group.before["weights"] @ variances_of(family.layout, covariances, family.n_features)
-        starts = [group.started(group.seeds(own), variances) for _ in range(_FITS)]
-        for ended in short_ends(group.model, group.local, starts, _FIT_STEPS, _FIT_TOL):
+    def begun(numbers: Iterable[int]) -> Iterator[tuple[Mixture, ArraySource, list[Parameters]]]:
+        """Groups with where they are, and where else they may be sought."""
+        for i in numbers:
+            own = np.random.default_rng(seeds[i])
+            group = _Group.of(model, source, weight, resp, labels, params, np.array(groups[i]), own)
+            if group is None:
+                continue
+            begun_groups.append(group)
+            # Variances as they are now: those about the seeds take longer to find than some steps.
+            _, _, covariances = components_of(family.layout, group.before)
+            variances = group.before["weights"] @ variances_of(family.layout, covariances, family.n_features)
+            starts = [group.started(group.seeds(own), variances) for _ in range(_FITS)]
+            yield group.model, group.local, [group.before, *starts]
+
+    def others(group: _Group, here: ShortEnd, ends: list[ShortEnd]) -> Iterator[tuple[float, Parameters]]:
+        """Ends that differ, as the whole with what the group's own rows gain."""
+        if here is None or group.model.faults(*here[1:]):
+            return
+        height, *_ = here
+        heights = [height]
+        for ended in ends:
             if ended is None or ended[0] < height - _LOST or min(abs(ended[0] - other) for other in heights) <= _APART:
                 continue
             reached, fitted, statistics = ended
             if not group.model.faults(fitted, statistics):
                 heights.append(reached)
-                found.append((reached - height, group.within(model, params, fitted)))
-        return found
+                yield reached - height, group.within(model, params, fitted)
 
+    begun_groups = deque[_Group]()
     for at in range(0, len(groups), _PORTION):
-        portion = range(at, min(at + _PORTION, len(groups)))
-        yield sorted((end for some in together(ends, portion) for end in some), key=lambda end: -end[0])
+        portion = begun(range(at, min(at + _PORTION, len(groups))))
+        found = [
+            end
+            for here, *ends in short_ends_of_all(portion, _FIT_STEPS, _FIT_TOL)
+            for end in others(begun_groups.popleft(), here, ends)
+        ]
+        yield sorted(found, key=lambda end: -end[0])
 
 
 def _nearness(model: Mixture, params: Parameters, weight: float) -> Array:

@@ -30,11 +30,11 @@ _AHEAD = 32
 
 # A run: its model, where it starts, its journey as ``EM.journey`` tells it, and its rows.
 Start = tuple[Mixture, Parameters, tuple[int, float, int | None] | None, Block]
+# Objective, parameters and statistics at the end of a short run; None for a start without density.
+ShortEnd = tuple[float, Parameters, Any] | None
 
 
-def first_trails(
-    runs: Iterable[Start | None], deadline: float = math.inf
-) -> Generator[Trail | None, None, None]:
+def first_trails(runs: Iterable[Start | None], deadline: float = math.inf) -> Generator[Trail | None, None, None]:
     """What the first bursts of runs bring, in the order of the runs.
 
     Parameters
@@ -87,17 +87,22 @@ def _ready(start: Start) -> GaussianBurst | None:
 
 def short_ends(
     model: Mixture, source: ArraySource, starts: Sequence[Parameters], n_iter: int, tol: float
-) -> Iterator[tuple[float, Parameters, Any] | None]:
+) -> list[ShortEnd]:
+    """Where short runs of EM lead that nobody looks at; see `short_ends_of_all`."""
+    (found,) = short_ends_of_all([(model, source, starts)], n_iter, tol)
+    return found
+
+
+def short_ends_of_all(
+    problems: Iterable[tuple[Mixture, ArraySource, Sequence[Parameters]]], n_iter: int, tol: float
+) -> Iterator[list[ShortEnd]]:
     """Where short runs of EM lead that nobody looks at: by their bursts alone, where they take bursts.
 
     Parameters
     ----------
-    model : Mixture
-        Of Gaussian components.
-    source : ArraySource
-        The rows.
-    starts : sequence of Parameters
-        Where they begin.
+    problems : iterable of (Mixture, ArraySource, sequence of Parameters)
+        Of Gaussian components, their rows, and where the runs begin, one at least. Asked for in the caller's thread
+        while the runs of others are on their way.
     n_iter : int
         Steps at most.
     tol : float
@@ -105,29 +110,47 @@ def short_ends(
 
     Yields
     ------
-    tuple of float, Parameters and statistics, or None
-        The objective at the end, which may be degenerate; None for a start without density.
+    list of (float, Parameters, statistics) or None
+        For each problem the objectives at the ends, which may be degenerate; None for a start without density.
 
     Raises
     ------
     KeyboardInterrupt
         If a run is interrupted.
     """
-    family: Gaussian = model.family  # type: ignore[assignment]
-    if family.in_bursts(source.block(0)):
-        block = source.block(0)
-        for trail in first_trails((model, start, (n_iter, tol, None), block) for start in starts):
-            last = -1 if trail is None else len(trail.objectives) - 1
-            if trail is None or not math.isfinite(trail.objectives[last]):
-                yield None
-            else:
-                yield float(trail.objectives[last]), *trail.point(last)
-        return
-    for start in starts:
-        rule = AitkenRule(source.weight, tol=tol)
-        try:
-            ended = unless_interrupted(run(Plain("off").solver(model, rule), source, start, rule, Limits(n_iter)))
-        except NumericalFailure:
-            yield None
+    asked = deque[tuple[Mixture, ArraySource, Sequence[Parameters]]]()
+
+    def runs() -> Iterator[Start]:
+        for model, source, starts in problems:
+            asked.append((model, source, starts))
+            block = source.block(0)
+            yield from ((model, start, (n_iter, tol, None), block) for start in starts)
+
+    found = list[ShortEnd]()
+    for trail in first_trails(runs()):
+        model, source, starts = asked[0]
+        family: Gaussian = model.family  # type: ignore[assignment]
+        if family.in_bursts(source.block(0)):
+            found.append(_end_of(trail))
         else:
-            yield ended.objective, ended.params, ended.statistics
+            found.append(_plain_end(model, source, starts[len(found)], n_iter, tol))
+        if len(found) == len(starts):
+            yield found
+            asked.popleft()
+            found = []
+
+
+def _end_of(trail: Trail | None) -> ShortEnd:
+    last = -1 if trail is None else len(trail.objectives) - 1
+    if trail is None or not math.isfinite(trail.objectives[last]):
+        return None
+    return float(trail.objectives[last]), *trail.point(last)
+
+
+def _plain_end(model: Mixture, source: ArraySource, start: Parameters, n_iter: int, tol: float) -> ShortEnd:
+    rule = AitkenRule(source.weight, tol=tol)
+    try:
+        ended = unless_interrupted(run(Plain("off").solver(model, rule), source, start, rule, Limits(n_iter)))
+    except NumericalFailure:
+        return None
+    return ended.objective, ended.params, ended.statistics

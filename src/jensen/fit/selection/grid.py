@@ -46,7 +46,7 @@ from jensen.numerics.streams import fresh_seed
 from jensen.solve.loop import Limits
 
 # Starts of a cell where the number is left to the search: the cuts of two trees, and one that is drawn. What cells bring
-# one another from below and from above leads further than more of these.
+# one another, from below and from above, leads further than more of these.
 EXPLORED = 3
 # Cells this close to the best are confirmed; Kass & Raftery (1995) call ten "very strong" evidence.
 CLOSE_RACE = 10.0
@@ -280,9 +280,9 @@ class _Grid(CellRuns):
         """Let cells begin where those with a component more lead, from many components down; then compare again."""
         for k in sorted({state.k for state in states if state.k > 1}, reverse=True):
             lent = {state.name: self.of.get((k + 1, state.kind.name)) for state in states if state.k == k}
-            found = {name: other for name, other in lent.items() if other is not None and other.best is not None}
-            these = [state for state in states if state.name in found and found[state.name].best.is_sound]  # type: ignore[union-attr]
-            self._each("compare", these, lambda state, found=found: self.descend(state, found[state.name]))
+            found = {name: other for name, other in lent.items() if other is not None and _is_sound(other)}
+            these = [state for state in states if state.name in found]
+            self._each("compare", these, partial(self.descend, found))
         # From below, everything has been looked at.
         self.looks = False
         self._compare(states)
@@ -302,7 +302,7 @@ class _Grid(CellRuns):
         elif not self.settings.equal_weights:
             fewer = self.of.get((state.k - 1, state.kind.name))
             found = found if fewer is None else [fewer, *found]
-        return [other for other in found if other.best is not None and other.best.is_sound]
+        return [other for other in found if _is_sound(other)]
 
     # ------------------------------------------------------------------------------------------------- the lead
 
@@ -432,3 +432,7 @@ class _Grid(CellRuns):
             state.cell = replace(state.cell, reason=f"a fold has no fit: {explained(str(failure))}")
             return
         state.cell = replace(state.cell, heldout=total)
+
+
+def _is_sound(state: CellState) -> bool:
+    return state.best is not None and state.best.is_sound

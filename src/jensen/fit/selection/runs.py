@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from threading import Event
@@ -322,8 +322,9 @@ class CellRuns:
             )
             state.take(replace(end, run=kept))
 
-    def descend(self, state: CellState, other: CellState) -> None:
+    def descend(self, above: Mapping[tuple[int, str], CellState], state: CellState) -> None:
         """A run from the same shape with one component more, of which the cheapest pair becomes one."""
+        other = above[state.name]
         assert other.best is not None
         params, weight = other.best.run.params, self.rows.row_weights
         try:

@@ -38,7 +38,8 @@ void Flight::add(const Flown& burst) {
 const Arrival& Flight::take(size_t number) {
     std::unique_lock<std::mutex> lock(mutex_);
     Entry& entry = bursts_.at(number);
-    while (entry.state == State::waiting) fly(lock);
+    // While another thread has it, there may be more to do.
+    while (entry.state != State::landed && next_ < bursts_.size()) fly(lock);
     landed_.wait(lock, [&] { return entry.state == State::landed; });
     if (entry.error) std::rethrow_exception(entry.error);
     return entry.burst.found;

@@ -37,7 +37,7 @@ class Flight {
     // The arrays must last as long as this.
     void add(const Flown& burst);
     size_t size() const { return bursts_.size(); }
-    // A burst, by its number from 0, once it has ended: takes it, and what comes before it, unless others have.
+    // A burst, by its number from 0, once it has ended. Until then this takes bursts that nobody has begun.
     const Arrival& take(size_t number);
 
   private:
