@@ -45,8 +45,8 @@ from jensen.fit.summary import summarise
 from jensen.numerics.streams import fresh_seed
 from jensen.solve.loop import Limits
 
-# Starts of a cell where the number is left to the search: the cuts of two trees, and one that is drawn. What cells bring
-# one another, from below and from above, leads further than more of these.
+# Starts of a cell where the number is left to the search: the cuts of two trees, and one that is drawn. What cells
+# bring one another, from below and from above, leads further than more of these.
 EXPLORED = 3
 # Cells this close to the best are confirmed; Kass & Raftery (1995) call ten "very strong" evidence.
 CLOSE_RACE = 10.0

@@ -10,40 +10,44 @@ namespace {
 
 // A pivot below this share of the largest diagonal entry leaves the sign of an eigenvalue open.
 constexpr double kClear = 1e-10;
+constexpr double kTiny = 1e-100;
 // Implicit QL takes about two rounds for an eigenvalue.
 constexpr int kMaxRounds = 100;
 
 }  // namespace
 
 bool log_determinant_half(const double* matrix, int d, double* factor, double* log_diagonal) {
-    double total = 0.0;
-    for (int i = 0; i < d; ++i) {
-        for (int j = 0; j <= i; ++j) {
+    double total = 0.0, product = 1.0;
+    for (int j = 0; j < d; ++j) {
+        double pivot = matrix[j * d + j];
+        for (int l = 0; l < j; ++l) pivot -= factor[j * d + l] * factor[j * d + l];
+        if (!(pivot > 0.0 && std::isfinite(pivot))) return false;
+        const double root = factor[j * d + j] = std::sqrt(pivot), inverse = 1.0 / root;
+        // Roots lie between 1e-162 and 1e154: before the product leaves the floats, its logarithm is taken.
+        product *= root;
+        if (product < kTiny || product > 1.0 / kTiny) {
+            total += std::log(product);
+            product = 1.0;
+        }
+        for (int i = j + 1; i < d; ++i) {
             double sum = matrix[i * d + j];
             for (int l = 0; l < j; ++l) sum -= factor[i * d + l] * factor[j * d + l];
-            if (i > j) {
-                factor[i * d + j] = sum / factor[j * d + j];
-            } else if (sum > 0.0 && std::isfinite(sum)) {
-                factor[i * d + i] = std::sqrt(sum);
-                total += std::log(factor[i * d + i]);
-            } else {
-                return false;
-            }
+            factor[i * d + j] = sum * inverse;
         }
     }
-    *log_diagonal = total;
+    *log_diagonal = total + std::log(product);
     return true;
 }
 
 bool factorise(const double* matrix, int d, double* factor, double* inverse, double* log_diagonal) {
     if (!log_determinant_half(matrix, d, factor, log_diagonal)) return false;
+    for (int j = 0; j < d; ++j) inverse[j * d + j] = 1.0 / factor[j * d + j];
     for (int j = 0; j < d; ++j) {
         for (int i = 0; i < j; ++i) inverse[i * d + j] = 0.0;
-        inverse[j * d + j] = 1.0 / factor[j * d + j];
         for (int i = j + 1; i < d; ++i) {
             double sum = 0.0;
             for (int l = j; l < i; ++l) sum += factor[i * d + l] * inverse[l * d + j];
-            inverse[i * d + j] = -sum / factor[i * d + i];
+            inverse[i * d + j] = -sum * inverse[i * d + i];
         }
     }
     return true;
