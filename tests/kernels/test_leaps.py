@@ -262,6 +262,16 @@ def test_what_nobody_asks_for_any_more_ends_with_the_flight(threads):
         list(first_trails(run if i < 20 else 1 // 0 for i, run in enumerate(runs)))
 
 
+def test_short_runs_on_several_blocks_see_all_of_them():
+    x = np.concatenate([table(0, 6_000, 8, 2), 50.0 + table(1, 6_000, 8, 2)])
+    model, source = mixture(2, 8, "VVV"), ArraySource(x, block_rows=4_000)
+    assert source.n_blocks > 1 and model.family.in_bursts(source.block(0))
+    start = start_from(model, x, np.arange(12_000) // 6_000)
+    ((objective, params, _),) = short_ends(model, source, [start], 5, 0.0)
+    np.testing.assert_allclose(params["weights"], 0.5, atol=1e-6)
+    assert objective == pytest.approx(source.fold(model.expect, params).loglik, rel=1e-12)
+
+
 def test_bursts_on_different_rows_go_together(threads):
     model = mixture(2, 2, "VVV")
     sources = [ArraySource(table(seed, 100 + 50 * seed, 2, 2)) for seed in range(12)]

@@ -123,14 +123,13 @@ def short_ends_of_all(
     def runs() -> Iterator[Start]:
         for model, source, starts in problems:
             asked.append((model, source, starts))
-            block = source.block(0)
-            yield from ((model, start, (n_iter, tol, None), block) for start in starts)
+            block, journey = source.block(0), (n_iter, tol, None) if _in_bursts(model, source) else None
+            yield from ((model, start, journey, block) for start in starts)
 
     found = list[ShortEnd]()
     for trail in first_trails(runs()):
         model, source, starts = asked[0]
-        family: Gaussian = model.family  # type: ignore[assignment]
-        if family.in_bursts(source.block(0)):
+        if _in_bursts(model, source):
             found.append(_end_of(trail))
         else:
             found.append(_plain_end(model, source, starts[len(found)], n_iter, tol))
@@ -138,6 +137,11 @@ def short_ends_of_all(
             yield found
             asked.popleft()
             found = []
+
+
+def _in_bursts(model: Mixture, source: ArraySource) -> bool:
+    family: Gaussian = model.family  # type: ignore[assignment]
+    return source.n_blocks == 1 and family.in_bursts(source.block(0))
 
 
 def _end_of(trail: Trail | None) -> ShortEnd:
