@@ -104,12 +104,13 @@ def how_searched(n_starts: int, linked: bool, n_searched: int) -> str:
     n_starts : int
         Starts of each mixture.
     linked : bool
-        Whether mixtures went on from those that they contain.
+        Whether mixtures went on from those that they contain, and where some were searched, from larger ones.
     n_searched : int
         How many were searched as if each were alone.
     """
     text = f"Each with {counted(n_starts, 'start')}{', and from the mixtures that it contains' if linked else ''}"
     if n_searched:
+        text += " or that have a component more" if linked else ""
         led = "the leading one" if n_searched == 1 else f"{n_searched}, the leading ones among them,"
         text += f"; {led} searched until starts and escapes agreed"
     return f"{text}."
