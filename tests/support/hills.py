@@ -26,7 +26,7 @@ class Hills:
     def __init__(self, starts, jumps=None, faulty=(), narrow=None, heights=HILLS, max_iter=1000, cost=0.0):
         self.cost, self.heights, self.starts, self.jumps = cost, heights, starts, jumps or {}
         self.faulty, self.narrow = faulty, narrow or {}
-        self.interrupted, self.recent, self.slack, self.n_rows, self.quick = False, [], 1e-3, 7, False
+        self.interrupted, self.recent, self.slack, self.n_rows = False, [], 1e-3, 7
         self.regrouped = []
         self.asked, self.drawn, self.finished, self.max_iter = [], [], [], max_iter
 
@@ -50,7 +50,7 @@ class Hills:
         self.recent.append(run)
         return run
 
-    climb_all, finish_all = Climbing.climb_all, Climbing.finish_all
+    start_all, climb_all, finish_all = Climbing.start_all, Climbing.climb_all, Climbing.finish_all
 
     def joined(self, short, finished):
         return continued(short, finished)

@@ -14,7 +14,7 @@ from jensen.core.contracts import Info, Run, Trail
 from jensen.core.parameters import Parameters
 from jensen.core.status import Status
 from jensen.errors import NumericalFailure
-from jensen.fit.search.landscape import Together
+from jensen.fit.search.landscape import Drawn, Together
 from jensen.solve.begun import Begun
 from jensen.solve.loop import Limits, continued, run
 from jensen.solve.stopping import AitkenRule
@@ -66,10 +66,26 @@ class Climbing:
             return continued(short, finished)
         return replace(finished, passes=short.passes + finished.passes)
 
-    @property
-    def quick(self) -> bool:
-        """Whether short runs go better in batches than each on a thread."""
-        return False
+    def draw(self, index: int) -> Drawn:
+        """Start number `index`."""
+        raise NotImplementedError
+
+    def start_all(
+        self, indices: Sequence[int], n_iter: int | None, together: Together
+    ) -> list[tuple[str, Run[Any] | NumericalFailure]]:
+        """Kinds of these starts, and runs from them: of so many plain steps, or for None up to an optimum."""
+
+        def one(index: int) -> tuple[str, Run[Any] | NumericalFailure]:
+            kind = ""
+            try:
+                drawn = self.draw(index)
+                kind, start = drawn.kind, drawn.params
+                run = self.finish(start, index) if n_iter is None else self.climb(start, n_iter)
+            except NumericalFailure as failure:
+                return kind, failure
+            return kind, replace(run, passes=run.passes + drawn.passes)
+
+        return together(one, indices)
 
     def climb(self, start: Parameters, n_iter: int, before: int = 0) -> Run[Any]:
         """So many plain steps."""

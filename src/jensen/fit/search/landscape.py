@@ -80,16 +80,11 @@ class Landscape(Protocol):
         The last runs that ended, whichever they were: what is left of a batch that was interrupted.
     slack : float
         Objectives that differ by no more, in nats, are the same to the search.
-    quick : bool
-        Whether runs are so quick that they go better in batches than each on a thread.
     """
 
     interrupted: bool
     recent: Any
     slack: float
-
-    @property
-    def quick(self) -> bool: ...
 
     @property
     def n_rows(self) -> int:
@@ -98,6 +93,15 @@ class Landscape(Protocol):
 
     def draw(self, index: int) -> Drawn:
         """Start number `index`; a `NumericalFailure` if it has no density."""
+        ...
+
+    def start_all(
+        self, indices: Sequence[int], n_iter: int | None, together: Together
+    ) -> list[tuple[str, Run[Any] | NumericalFailure]]:
+        """Kinds of these starts, and runs from them: of so many plain steps, or for None up to an optimum.
+
+        In the place of a run why there is none. The passes that it took to draw starts are counted.
+        """
         ...
 
     def climb(self, start: Parameters, n_iter: int, before: int = 0) -> Run[Any]:

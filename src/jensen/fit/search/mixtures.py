@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -29,7 +29,7 @@ from jensen.fit.search.rounds import search
 from jensen.fit.search.rows import evaluated, final, pass_work, search_rows
 from jensen.fit.search.soundness import Degenerate, verdict
 from jensen.fit.search.splitting import Splits
-from jensen.fit.search.together import first_trails
+from jensen.fit.search.together import Start, first_trails
 from jensen.fit.starts.descent import FAR, NEAR, components_above, descended, enlarged
 from jensen.fit.starts.draw import StartKind, draw_start
 from jensen.fit.summary import DataSummary
@@ -60,6 +60,8 @@ _MAX_ITER = 2_000
 _LONG, _SINGLE = 1 << 22, 1e3
 # Batches times rows times components below which threads cost more than they gain.
 _WORTH_A_THREAD = 50_000
+# Where a run begins, how many steps it takes at most, and who is told of its points.
+_Asked = tuple[Parameters, int, Callable[[Info], None] | None]
 # Matched means, in standard deviations, and weights of one optimum are as near as this.
 _NEAR = 0.2
 
@@ -177,6 +179,38 @@ class MixtureLandscape(Climbing):
         params, passes = descended(gaussians, above, rows, steps, height.steps)
         return Drawn("from above", self.treated.around(params, outlying), passes)
 
+    def start_all(
+        self, indices: Sequence[int], n_iter: int | None, together: Together
+    ) -> list[tuple[str, Run[Any] | NumericalFailure]]:
+        """Starts and runs from them; on few rows the first ones run while others are drawn."""
+        if not self.quick or (n_iter is None and self.accelerate not in ("auto", "off")):
+            return super().start_all(indices, n_iter, together)
+        drawn = list[Drawn | NumericalFailure]()
+
+        def starts() -> Iterator[_Asked]:
+            for index in indices:
+                try:
+                    one = self.draw(index)
+                except NumericalFailure as failure:
+                    drawn.append(failure)
+                    continue
+                drawn.append(one)
+                most = self.limits.max_iter
+                yield (
+                    one.params,
+                    most if n_iter is None else min(n_iter, most),
+                    self.told(index) if n_iter is None else None,
+                )
+
+        runs = iter(self._in_turn(self.variant if n_iter is None else Plain("off"), starts()))
+        found = list[tuple[str, Run[Any] | NumericalFailure]]()
+        for one in drawn:
+            run = one if isinstance(one, NumericalFailure) else next(runs)
+            if isinstance(one, Drawn) and isinstance(run, Run):
+                run = replace(run, passes=run.passes + one.passes)
+            found.append((one.kind if isinstance(one, Drawn) else "", run))
+        return found
+
     def climb_all(
         self, starts: Sequence[Parameters], n_iter: int, before: Sequence[int], together: Together
     ) -> list[Run[Any] | NumericalFailure]:
@@ -184,7 +218,7 @@ class MixtureLandscape(Climbing):
         if not self.quick:
             return super().climb_all(starts, n_iter, before, together)
         steps = [min(n_iter, self.limits.max_iter - done) for done in before]
-        return self._in_turn(Plain("off"), starts, steps, [None] * len(starts))
+        return self._in_turn(Plain("off"), ((start, most, None) for start, most in zip(starts, steps, strict=True)))
 
     def finish_all(
         self, starts: Sequence[Parameters], indices: Sequence[int | None], together: Together
@@ -192,28 +226,26 @@ class MixtureLandscape(Climbing):
         """Up to an optimum from each, in the same way."""
         if not self.quick or self.accelerate not in ("auto", "off"):
             return super().finish_all(starts, indices, together)
-        steps = [self.limits.max_iter] * len(starts)
-        return self._in_turn(self.variant, starts, steps, [self.told(index) for index in indices])
+        most = self.limits.max_iter
+        asked = ((start, most, self.told(index)) for start, index in zip(starts, indices, strict=True))
+        return self._in_turn(self.variant, asked)
 
-    def _in_turn(
-        self,
-        variant: Plain,
-        starts: Sequence[Parameters],
-        steps: Sequence[int],
-        told: Sequence[Callable[[Info], None] | None],
-    ) -> list[Run[Any] | NumericalFailure]:
-        """Runs of so many steps, one after another, while threads take the first bursts of the next ones."""
+    def _in_turn(self, variant: Plain, asked: Iterable[_Asked]) -> list[Run[Any] | NumericalFailure]:
+        """Runs, one after another, while threads take the first bursts of the next ones."""
         solver = variant.solver(self.model, AitkenRule(self.source.weight, tol=self.tolerance))
-        block = self.source.block(0)
-        runs = (
-            (self.model, start, solver.journey(solver.init(start), self.source, most), block)
-            for start, most in zip(starts, steps, strict=True)
-        )
+        block, waiting = self.source.block(0), deque[_Asked]()
+
+        def runs() -> Iterator[Start]:
+            for start, most, told in asked:
+                waiting.append((start, most, told))
+                yield self.model, start, solver.journey(solver.init(start), self.source, most), block
+
         found = list[Run[Any] | NumericalFailure]()
-        with closing(first_trails(runs, self.limits.deadline)) as trails:
-            for start, most, observer, trail in zip(starts, steps, told, trails, strict=True):
+        with closing(first_trails(runs(), self.limits.deadline)) as trails:
+            for trail in trails:
+                start, most, told = waiting.popleft()
                 try:
-                    found.append(self._run(variant, start, most, observer, trail))
+                    found.append(self._run(variant, start, most, told, trail))
                 except NumericalFailure as failure:
                     found.append(failure)
         return found

@@ -22,7 +22,7 @@ from jensen.core.status import Status
 from jensen.errors import NumericalFailure
 from jensen.fit.search.account import Account, Ending, Move, Optimum, StartRecord
 from jensen.fit.search.climbing import heading
-from jensen.fit.search.landscape import Drawn, Landscape, Plan, Together, Verdict
+from jensen.fit.search.landscape import Landscape, Plan, Together, Verdict
 from jensen.solve.loop import continued
 
 T = TypeVar("T")
@@ -146,28 +146,10 @@ class _Search:
     def _starts(self, indices: range) -> list[_Place]:
         """Draw, climb a little and drop half of the starts, again, and run the rest to their end."""
         began = time.perf_counter()
-
-        def begin(index: int) -> tuple[str, Drawn | Run[Any] | NumericalFailure]:
-            kind = ""
-            try:
-                drawn = self.land.draw(index)
-                kind = drawn.kind
-                if self.land.quick:
-                    return kind, drawn
-                start = drawn.params
-                run = self.land.finish(start, index) if self.plan.thorough else self.land.climb(start, _SHORT)
-                return kind, replace(run, passes=run.passes + drawn.passes)
-            except NumericalFailure as failure:
-                return kind, failure
-
-        begun = self._map(begin, indices)
-        drawn = {i: start.params for i, (_, start) in zip(indices, begun, strict=True) if isinstance(start, Drawn)}
-        climbed = iter(self._begin(list(drawn.values()), list(drawn)) if drawn else ())
+        steps = None if self.plan.thorough else _SHORT
+        begun = self._batch(lambda: self.land.start_all(indices, steps, self.together))
         alive = list[_Begun]()
         for index, (kind, run) in zip(indices, begun, strict=True):
-            if isinstance(run, Drawn):
-                drawing, run = run.passes, next(climbed)
-                run = run if isinstance(run, NumericalFailure) else replace(run, passes=run.passes + drawing)
             if isinstance(run, NumericalFailure):
                 self.failure = self.failure or run
                 record = StartRecord(index, kind, -np.inf, Status.DEGENERATE, 0, (str(run),), 0.0)
@@ -340,11 +322,6 @@ class _Search:
         runs = [None if isinstance(run, NumericalFailure) else run for run in self._climb(starts, n_iter)]
         self.passes += sum(run.passes for run in runs if run is not None)
         return runs
-
-    def _begin(self, starts: Sequence[Parameters], indices: Sequence[int]) -> list[Run[Any] | NumericalFailure]:
-        if not self.plan.thorough:
-            return self._climb(starts, _SHORT)
-        return self._batch(lambda: self.land.finish_all(starts, indices, self.together))
 
     def _climb(
         self, starts: Sequence[Parameters], n_iter: int, before: Sequence[int] | None = None
