@@ -132,6 +132,40 @@ def test_one_optimum_is_one_whatever_the_order_of_its_components():
     assert not land.same(twice, params) and not land.same(params, twice)
 
 
+@pytest.mark.parametrize("n_iter", [None, 8])
+@pytest.mark.parametrize("accelerate", ["auto", "squarem"])
+def test_starts_of_a_round_are_those_of_each(n_iter, accelerate, threads):
+    """Also where one cannot be drawn, and one has no density."""
+    model = mixture(3, 2, "full")
+
+    def make(index):
+        if index == 12:
+            raise NumericalFailure("no start")
+        start = start_from(model, CLEAR, (np.arange(len(CLEAR)) // (index + 1)) % 3)
+        return f"kind {index}", start.replace(covariances=np.zeros((3, 2, 2))) if index == 14 else start
+
+    told = []
+    land = module.MixtureLandscape(
+        model, _summary(CLEAR), 0, make, accelerate, module.Limits(60), "avoid", module.serially, 1e-4, 1e-3,
+        lambda index, info: told.append(index),
+    )  # fmt: skip
+    land.rows = land.source = ArraySource(CLEAR[::7])
+    assert land.quick
+    indices = range(10, 17)
+    for n in (1, 2):
+        threads(n)
+        told.clear()
+        found = land.start_all(indices, n_iter, module.serially)
+        assert set(told) == (set() if n_iter else {10, 11, 13, 15, 16})
+        for index, (kind, run) in zip(indices, found, strict=True):
+            assert isinstance(run, NumericalFailure) == (index in (12, 14))
+            if isinstance(run, NumericalFailure):
+                continue
+            start = make(index)[1]
+            alone = land.finish(start) if n_iter is None else land.climb(start, n_iter)
+            assert kind == f"kind {index}" and run.trace == alone.trace and run.status is alone.status
+
+
 @pytest.mark.parametrize("rows", [CLEAR, CLEAR.astype(np.float32)], ids=["bursts", "none"])
 def test_climbs_of_a_batch_are_those_of_each(rows, threads):
     model = mixture(3, 2, "full")
