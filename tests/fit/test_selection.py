@@ -379,6 +379,33 @@ def test_few_iterations_asked_for_are_not_exceeded():
     assert all(cell.fit.n_iter <= 3 for cell in search.cells)
 
 
+def test_cells_begin_where_larger_ones_lead(whole):
+    _, selection = whole
+    kinds = {
+        k: {start.kind for cell in selection.cells if cell.n_components == k for start in cell.fit.starts}
+        for k in range(1, 10)
+    }
+    down = [k for k, of in kinds.items() if "merge" in of]
+    # From nine components down, some cells of most sizes; nothing comes down to the largest.
+    assert len(down) > 3 and max(down) < 9
+    # A number is that of starts.
+    settings = MixtureSettings(1, n_init=2, seed=1)
+    for cell in select_mixture(source_of("iris"), range(1, 5), FOUR, settings).cells:
+        assert "merge" not in {start.kind for start in cell.fit.starts}
+
+
+def test_a_pair_that_became_one_leads_higher(monkeypatch):
+    settings = MixtureSettings(1, reg_covar=0.0, n_init="auto", seed=1)
+    found = []
+    for descend in (grid._Grid._descend, lambda self, states: None):
+        monkeypatch.setattr(grid._Grid, "_descend", descend)
+        monkeypatch.setattr(grid._Grid, "_confirm", lambda self, states: None)
+        cells = by_name(select_mixture(source_of("iris"), range(1, 8), list(SHAPES), settings))
+        found.append({name: cell.fit.objective for name, cell in cells.items() if cell.is_sound})
+    gains = [found[0][name] - before for name, before in found[1].items() if name in found[0]]
+    assert min(gains) > -1e-6 and max(gains) > 0.1
+
+
 def test_a_choice_is_the_same_whoever_watches():
     found, told = [], {True: 0, False: 0}
 
