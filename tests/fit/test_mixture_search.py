@@ -49,6 +49,15 @@ def test_where_passes_cost_nothing_every_start_runs_to_its_end(plans):
         assert result.account.n_rows == result.n_rows and not result.account.sampled
 
 
+def test_groups_come_early_where_components_have_rows_and_covariances_of_their_own(plans):
+    some, wide = CLEAR[:1500], table(0, 6000, 8, 20)
+    fit(some, 4, n_init="auto")
+    fit(some, 4, n_init="auto", covariance_type="tied")
+    fit(some, 4, n_init="auto", trim=0.05)
+    fit(wide, 20, n_init="auto", max_iter=20)
+    assert [plan.quick_groups for plan in plans] == [True, False, False, False]
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_sample_finds_what_all_the_rows_have(shape, weighted, sampled):
