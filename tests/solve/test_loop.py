@@ -16,6 +16,7 @@ from jensen.core.parameters import Parameters
 from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.errors import NumericalFailure
+from jensen.kernels.choose import native_kernels
 from jensen.solve.em import EM
 from jensen.solve.loop import Limits, run
 from jensen.solve.stopping import AitkenRule, MeanChangeRule
@@ -131,6 +132,7 @@ def test_the_observer_sees_every_sound_point():
     assert [(info.iteration, info.objective, info.gain) for info in seen] == [(0, -3.0, np.inf), (1, -2.5, 0.5)]
 
 
+@pytest.mark.skipif(native_kernels() is None, reason="bursts are native")
 def test_who_glances_sees_the_points_that_are_looked_at_anyway():
     x = np.random.default_rng(0).normal(size=(200, 2)) + np.repeat([[0.0], [3.0]], 100, axis=0)
     source, model = ArraySource(x), mixture(2, 2, "full", 1e-6)
