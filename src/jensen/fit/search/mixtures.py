@@ -19,7 +19,6 @@ from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.data.pool import map_ordered, single_threaded_blas, threads
 from jensen.errors import NumericalFailure
-from jensen.families.gaussian import Gaussian
 from jensen.fit.outliers.contract import NoOutliers, Outliers
 from jensen.fit.search.account import SAME_OPTIMUM, Account, StartRecord
 from jensen.fit.search.climbing import RECENT, Climbing, matched
@@ -29,7 +28,7 @@ from jensen.fit.search.rounds import search
 from jensen.fit.search.rows import evaluated, final, pass_work, search_rows
 from jensen.fit.search.soundness import Degenerate, verdict
 from jensen.fit.search.splitting import Splits
-from jensen.fit.search.together import Start, first_trails
+from jensen.fit.search.together import Start, first_trails, in_bursts
 from jensen.fit.starts.descent import FAR, NEAR, components_above, descended, enlarged
 from jensen.fit.starts.draw import StartKind, draw_start
 from jensen.fit.summary import DataSummary
@@ -147,10 +146,12 @@ class MixtureLandscape(Climbing):
     @cached_property
     def quick(self) -> bool:
         """Whether runs go in bursts, which threads take without Python between them."""
-        family = self.model.family if isinstance(self.model, Mixture) else None
-        if not isinstance(family, Gaussian) or self.source is not self.rows or self.rows.n_blocks > 1:
-            return False
-        return family.in_bursts(self.rows.block(0))
+        return isinstance(self.model, Mixture) and self.source is self.rows and in_bursts(self.model, self.rows)
+
+    @property
+    def quick_climbs(self) -> bool:
+        """Whether runs up to an optimum do, too: accelerated by name, they go step by step."""
+        return self.quick and self.accelerate in ("auto", "off")
 
     def draw(self, index: int) -> Drawn:
         """A start: of its kind in turn, or from above."""
@@ -183,7 +184,7 @@ class MixtureLandscape(Climbing):
         self, indices: Sequence[int], n_iter: int | None, together: Together
     ) -> list[tuple[str, Run[Any] | NumericalFailure]]:
         """Starts and runs from them; on few rows the first ones run while others are drawn."""
-        if not self.quick or (n_iter is None and self.accelerate not in ("auto", "off")):
+        if not (self.quick_climbs if n_iter is None else self.quick):
             return super().start_all(indices, n_iter, together)
         drawn = list[Drawn | NumericalFailure]()
 
@@ -224,7 +225,7 @@ class MixtureLandscape(Climbing):
         self, starts: Sequence[Parameters], indices: Sequence[int | None], together: Together
     ) -> list[Run[Any] | NumericalFailure]:
         """Up to an optimum from each, in the same way."""
-        if not self.quick or self.accelerate not in ("auto", "off"):
+        if not self.quick_climbs:
             return super().finish_all(starts, indices, together)
         most = self.limits.max_iter
         asked = ((start, most, self.told(index)) for start, index in zip(starts, indices, strict=True))

@@ -51,25 +51,23 @@ def first_trails(runs: Iterable[Start | None], deadline: float = math.inf) -> Ge
         None for a run that takes no bursts, that has no density at its start, or that the deadline came before.
     """
     flight: Flight | None = None
-    waiting = deque[tuple[Start, GaussianBurst] | None]()
+    waiting = deque[Start | None]()
 
     def landed() -> Trail | None:
-        one = waiting.popleft()
-        if one is None:
+        begun = waiting.popleft()
+        if begun is None:
             return None
         assert flight is not None
-        (model, params, _, block), burst = one
+        model, params, _, block = begun
         trail = flight.take()
         return None if trail is None or trail.done < 0 else model.along(params, trail, block)
 
     for start in runs:
         burst = None if start is None or time.perf_counter() > deadline else _ready(start)
-        if start is None or burst is None:
-            waiting.append(None)
-        else:
+        if burst is not None:
             flight = Flight(helpers()) if flight is None else flight
             flight.add(burst)
-            waiting.append((start, burst))
+        waiting.append(None if burst is None else start)
         if len(waiting) > _AHEAD:
             yield landed()
     while waiting:
@@ -123,13 +121,13 @@ def short_ends_of_all(
     def runs() -> Iterator[Start]:
         for model, source, starts in problems:
             asked.append((model, source, starts))
-            block, journey = source.block(0), (n_iter, tol, None) if _in_bursts(model, source) else None
+            block, journey = source.block(0), (n_iter, tol, None) if in_bursts(model, source) else None
             yield from ((model, start, journey, block) for start in starts)
 
     found = list[ShortEnd]()
     for trail in first_trails(runs()):
         model, source, starts = asked[0]
-        if _in_bursts(model, source):
+        if in_bursts(model, source):
             found.append(_end_of(trail))
         else:
             found.append(_plain_end(model, source, starts[len(found)], n_iter, tol))
@@ -139,9 +137,10 @@ def short_ends_of_all(
             found = []
 
 
-def _in_bursts(model: Mixture, source: ArraySource) -> bool:
-    family: Gaussian = model.family  # type: ignore[assignment]
-    return source.n_blocks == 1 and family.in_bursts(source.block(0))
+def in_bursts(model: Mixture, source: ArraySource) -> bool:
+    """Whether runs go in bursts: of Gaussian components, on one small block."""
+    family = model.family
+    return isinstance(family, Gaussian) and source.n_blocks == 1 and family.in_bursts(source.block(0))
 
 
 def _end_of(trail: Trail | None) -> ShortEnd:

@@ -279,14 +279,22 @@ class _Grid(CellRuns):
     def _descend(self, states: list[CellState]) -> None:
         """Let cells begin where those with a component more lead, from many components down; then compare again."""
         for k in sorted({state.k for state in states if state.k > 1}, reverse=True):
-            lent = {state.name: self.of.get((k + 1, state.kind.name)) for state in states if state.k == k}
-            found = {name: other for name, other in lent.items() if other is not None and _is_sound(other)}
-            these = [state for state in states if state.name in found]
-            self._each("compare", these, partial(self.descend, found))
+            these = [state for state in states if state.k == k and self._above(state) is not None]
+            self._each("compare", these, self._lower)
         # From below, everything has been looked at.
         self.looks = False
         self._compare(states)
         self.looks = self.searches
+
+    def _lower(self, state: CellState) -> None:
+        other = self._above(state)
+        assert other is not None
+        self.descend(state, other)
+
+    def _above(self, state: CellState) -> CellState | None:
+        """The cell of the same shape with a component more, where it has a sound end."""
+        other = self.of.get((state.k + 1, state.kind.name))
+        return other if other is not None and _is_sound(other) else None
 
     def _lift_all(self, state: CellState) -> None:
         for other in self._below(state):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from functools import partial
 from threading import Event
@@ -189,13 +189,9 @@ class CellRuns:
                     yield None
                     continue
                 begun.append((kind, begin))
-                solver, _ = self._solver(state)
-                most = self._most(state, _SHORT if state.best is not None and state.best.is_sound else None)
-                journeys = isinstance(solver, EM | Auto)
-                journey = solver.journey(solver.init(begin), self.rows, most) if journeys else None
-                yield state.model, begin, journey, block
+                looks = state.best is not None and state.best.is_sound
+                yield self._departure(state, begin, _SHORT if looks else None)
 
-        block = self.rows.block(0)
         for trail in first_trails(starts(), self.deadline):
             start = begun.popleft()
             yield None if start is None else (*start, trail)
@@ -222,7 +218,8 @@ class CellRuns:
         """A few steps from a start: where to go on from; None where they ended, or do not seem to lead high enough."""
         if not sees_all(self.observer) and not callable(start):
             # No record is needed of a run that takes these steps and is given up, or goes on.
-            trail = self._first_burst(state, start) if trail is None else trail
+            if trail is None and self.together:
+                (trail,) = first_trails([self._departure(state, start, _SHORT)])
             if trail is not None and _is_whole(trail):
                 return trail.point(_SHORT)[0] if extrapolated(trail.objectives) >= wanted else None
         begun = self.climb(state, kind, start, _SHORT, trail)
@@ -232,14 +229,12 @@ class CellRuns:
             return begun.run.params
         return None
 
-    def _first_burst(self, state: CellState, start: Parameters) -> Trail | None:
-        """The burst of a look, where rows are so few that runs take bursts."""
+    def _departure(self, state: CellState, start: Parameters, n_iter: int | None) -> Start:
+        """A run of a cell as `first_trails` takes it."""
         solver, _ = self._solver(state)
-        if not self.together or not isinstance(solver, EM | Auto):
-            return None
-        begin: Any = solver.init(start)
-        stretch = solver.ahead(begin, self.rows, self._most(state, _SHORT))
-        return None if stretch is None or not stretch.objectives else stretch.trail
+        journeys = isinstance(solver, EM | Auto)
+        journey = solver.journey(solver.init(start), self.rows, self._most(state, n_iter)) if journeys else None
+        return state.model, start, journey, self.rows.block(0)
 
     def _starts(self, state: CellState) -> list[_Start]:
         """Own starts of a cell: cuts of the trees, then such as are drawn; or of the kind that was asked for."""
@@ -322,9 +317,8 @@ class CellRuns:
             )
             state.take(replace(end, run=kept))
 
-    def descend(self, above: Mapping[tuple[int, str], CellState], state: CellState) -> None:
+    def descend(self, state: CellState, other: CellState) -> None:
         """A run from the same shape with one component more, of which the cheapest pair becomes one."""
-        other = above[state.name]
         assert other.best is not None
         params, weight = other.best.run.params, self.rows.row_weights
         try:
