@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdint>
 #include <limits>
 #include <memory>
 #include <vector>
 
 #include "leaps.hpp"
+#include "scratch.hpp"
 
 namespace jensen {
 
@@ -106,10 +106,10 @@ class Expecting {
     Expecting(const Kernels& kernels, const Task<double>& task, const MStep& step, const Maximizer& maximizer)
         : kernels_(kernels), task_(task), step_(step), maximizer_(maximizer), K_(task.K), d_(task.d),
           size_(covariance_size(task.shape, task.K, task.d)), scratch_(d_ * d_ + size_ + 3 * K_),
-          room_(new char[kernels.scratch_double(task.d, task.K, task.shape) + 64]) {
+          room_(kernels.scratch_double(task.d, task.K, task.shape)) {
         if (const size_t size = kernels.kept_double(task.n, task.d, task.K, task.shape)) {
-            kept_.reset(new char[size + 64]);
-            task_.kept = aligned(kept_.get());
+            kept_.reset(new Scratch(size));
+            task_.kept = kept_->get();
         }
     }
 
@@ -144,7 +144,7 @@ class Expecting {
         task_.scatter = task_.first + K_ * d_;
         std::fill_n(task_.counts, numbers(), 0.0);
         task_.loglik = 0.0;
-        kernels_.moments_double(task_, aligned(room_.get()));
+        kernels_.moments_double(task_, room_.get());
         marks(record)[static_cast<int>(Mark::objective)] = task_.loglik + maximizer_.log_prior(at);
         return -1;
     }
@@ -152,15 +152,14 @@ class Expecting {
     double* marks(double* record) const { return record + 2 * numbers(); }
 
   private:
-    static void* aligned(char* room) { return room + (64 - reinterpret_cast<uintptr_t>(room) % 64) % 64; }
-
     const Kernels& kernels_;
     Task<double> task_;
     const MStep& step_;
     const Maximizer& maximizer_;
     size_t K_, d_, size_;
     std::vector<double> scratch_;
-    std::unique_ptr<char[]> room_, kept_;  // scratch of a pass, and the rows as passes take them
+    Scratch room_;
+    std::unique_ptr<Scratch> kept_;  // the rows as passes take them
 };
 
 }  // namespace

@@ -7,7 +7,6 @@
 #include <nanobind/stl/vector.h>
 
 #include <memory>
-#include <new>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -18,11 +17,13 @@
 #include "dispatch.hpp"
 #include "flight.hpp"
 #include "hierarchy.hpp"
+#include "scratch.hpp"
 #include "starts.hpp"
 
 namespace nb = nanobind;
 using jensen::Kernels;
 using jensen::Rows;
+using jensen::Scratch;
 using jensen::Shape;
 using jensen::Task;
 
@@ -34,19 +35,6 @@ using Input = nb::ndarray<const double, nb::c_contig, nb::device::cpu>;
 using Output = nb::ndarray<double, nb::c_contig, nb::device::cpu>;
 using Labels = nb::ndarray<int64_t, nb::c_contig, nb::device::cpu>;
 using Memory = nb::ndarray<int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-
-// Scratch that is aligned to a cache line and freed by itself.
-class Scratch {
-  public:
-    explicit Scratch(size_t size) : pointer_(::operator new(size, std::align_val_t(64))) {}
-    ~Scratch() { ::operator delete(pointer_, std::align_val_t(64)); }
-    Scratch(const Scratch&) = delete;
-    Scratch& operator=(const Scratch&) = delete;
-    void* get() const { return pointer_; }
-
-  private:
-    void* pointer_;
-};
 
 const Kernels& kernels_named(const std::string& name) {
     const Kernels* found = jensen::find_kernels(name.c_str());

@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <memory>
 #include <numeric>
 #include <vector>
+
+#include "scratch.hpp"
 
 namespace jensen {
 
@@ -75,14 +76,13 @@ void lloyd(const Kernels& kernels, const double* z, const double* weight, int64_
            double rest, double* centres, int64_t* labels) {
     std::vector<double> ones(K, 1.0), zeros(K, 0.0), sums(static_cast<size_t>(K) * d), counts(K);
     std::vector<int64_t> before;
-    const std::unique_ptr<char[]> scratch(new char[kernels.scratch_double(d, K, Shape::spherical) + 64]);
-    void* aligned = scratch.get() + (64 - reinterpret_cast<uintptr_t>(scratch.get()) % 64) % 64;
+    const Scratch scratch(kernels.scratch_double(d, K, Shape::spherical));
     Task<double> task;
     task.n = n, task.d = d, task.K = K, task.shape = Shape::spherical;
     task.x = z, task.centres = centres, task.whitening = ones.data(), task.offsets = zeros.data();
     Rows out;
     out.labels = labels;
-    kernels.rows_double(task, out, aligned);
+    kernels.rows_double(task, out, scratch.get());
     for (int iteration = 0; iteration < max_iter; ++iteration) {
         std::fill(sums.begin(), sums.end(), 0.0);
         std::fill(counts.begin(), counts.end(), 0.0);
@@ -114,7 +114,7 @@ void lloyd(const Kernels& kernels, const double* z, const double* weight, int64_
         for (size_t i = 0; i < sums.size(); ++i) shift += (sums[i] - centres[i]) * (sums[i] - centres[i]);
         std::copy(sums.begin(), sums.end(), centres);
         before.assign(labels, labels + n);
-        kernels.rows_double(task, out, aligned);
+        kernels.rows_double(task, out, scratch.get());
         if (shift <= rest || std::equal(before.begin(), before.end(), labels)) break;
     }
 }
