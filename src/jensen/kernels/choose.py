@@ -395,10 +395,13 @@ def native_kernels() -> ModuleType | None:
 
 
 def native_seeds(z: Array, weight: Array, n_candidates: int, uniforms: Array, n_centres: int) -> AnyArray:
-    """Positions (K,) of rows z (n, d) that seed K centres; the native twin of ``fit.kmeans.seed_rows``."""
-    module, seeds = choice().module, np.empty(n_centres, dtype=np.int64)
-    assert module is not None
-    module.seed_rows(np.ascontiguousarray(z), weight, n_candidates, uniforms, seeds)
+    """Positions (times, K) of rows z (n, d) that seed K centres, so many times; the twin of ``fit.kmeans.seed_rows``.
+
+    One row of `uniforms` is for each time.
+    """
+    chosen, seeds = choice(), np.empty((len(uniforms), n_centres), dtype=np.int64)
+    assert chosen.module is not None
+    chosen.module.seed_rows(chosen.isa, np.ascontiguousarray(z), weight, n_candidates, uniforms, seeds)
     return seeds
 
 

@@ -32,12 +32,22 @@ def seed_rows(z: Array, weight: Array, n_centres: int, rng: np.random.Generator)
     rng : numpy.random.Generator
         The stream to draw from.
     """
+    (seeds,) = seed_rows_again(z, weight, n_centres, rng, 1)
+    return np.asarray(seeds)
+
+
+def seed_rows_again(z: Array, weight: Array, n_centres: int, rng: np.random.Generator, times: int) -> AnyArray:
+    """The same so many times, shape (times, K)."""
     n_candidates = 2 + int(np.log(n_centres))
-    first, uniforms = rng.random(1), rng.random((n_centres - 1, n_candidates))
+    drawn = rng.random((times, 1 + (n_centres - 1) * n_candidates))
     if native_kernels() is not None:
-        return native_seeds(z, weight, n_candidates, np.concatenate([first, uniforms.ravel()]), n_centres)
+        return native_seeds(z, weight, n_candidates, drawn, n_centres)
+    return np.array([_seeds(z, weight, one[0], one[1:].reshape(-1, n_candidates)) for one in drawn])
+
+
+def _seeds(z: Array, weight: Array, first: float, uniforms: Array) -> list[int]:
     norms = np.einsum("ij,ij->i", z, z)
-    chosen = [int(draw_by_weight(weight, first)[0])]
+    chosen = [int(draw_by_weight(weight, np.array([first]))[0])]
     nearest = squared_distances(z, z[chosen], norms)[:, 0]
     for drawn in uniforms:
         potential = weight * nearest
@@ -53,7 +63,7 @@ def seed_rows(z: Array, weight: Array, n_centres: int, rng: np.random.Generator)
         chosen.append(int(candidates[best]))
         nearest = reduced[:, best]
         nearest[chosen[-1]] = 0.0
-    return np.asarray(chosen)
+    return chosen
 
 
 def nearest_labels(z: Array, centres: Array) -> AnyArray:

@@ -260,15 +260,16 @@ bool smallest_ratios(const Input& matrices, const Input& unit, const Output& out
                                    scratch.data(), out.data());
 }
 
-void seed_rows(const Matrix<double>& z, const Input& weight, int candidates, const Input& uniforms,
-               const Labels& seeds) {
-    const size_t n = z.shape(0), K = seeds.size();
+void seed_rows(const std::string& isa, const Matrix<double>& z, const Input& weight, int candidates,
+               const Input& uniforms, const Labels& seeds) {
+    const Kernels& kernels = kernels_named(isa);
+    const size_t n = z.shape(0), times = seeds.ndim() == 2 ? seeds.shape(0) : 0, K = times ? seeds.shape(1) : 0;
     if (n == 0 || K == 0 || candidates < 1) throw std::invalid_argument("seeds need rows, centres and candidates");
     const double* w = data_of(weight, n);
-    const double* u = data_of(uniforms, 1 + (K - 1) * candidates);
+    const double* u = data_of(uniforms, times * (1 + (K - 1) * candidates));
     nb::gil_scoped_release release;
-    jensen::seed_rows(z.data(), w, static_cast<int64_t>(n), static_cast<int>(z.shape(1)), static_cast<int>(K),
-                      candidates, u, seeds.data());
+    jensen::seed_rows(kernels, z.data(), w, static_cast<int64_t>(n), static_cast<int>(z.shape(1)), static_cast<int>(K),
+                      candidates, u, static_cast<int64_t>(times), seeds.data());
 }
 
 void lloyd(const std::string& isa, const Matrix<double>& z, const Input& weight, int max_iter, double rest,
@@ -378,7 +379,7 @@ NB_MODULE(_native, m) {
     m.def("factors", &factors, nb::arg("shape"), nb::arg("covariances"), nb::arg("ridge"),
           nb::arg("whitening").noconvert(), nb::arg("constants").noconvert(), nb::arg("penalty").noconvert());
     m.def("smallest_ratios", &smallest_ratios, nb::arg("matrices"), nb::arg("unit"), nb::arg("out").noconvert());
-    m.def("seed_rows", &seed_rows, nb::arg("z").noconvert(), nb::arg("weight"), nb::arg("candidates"),
+    m.def("seed_rows", &seed_rows, nb::arg("isa"), nb::arg("z").noconvert(), nb::arg("weight"), nb::arg("candidates"),
           nb::arg("uniforms"), nb::arg("seeds").noconvert());
     m.def("hierarchy", &hierarchy, nb::arg("z").noconvert(), nb::arg("weight"), nb::arg("criterion"), nb::arg("floor"),
           nb::arg("share"), nb::arg("merges").noconvert(), nb::arg("costs").noconvert());

@@ -107,6 +107,24 @@ void exp_all(const T* x, T* out, int64_t n) {
     }
 }
 
+double nearer(const double* columns, int64_t ld, int64_t n, int d, const double* point, const double* before,
+              const double* weight, double* out) {
+    constexpr int L = kLanes<double>;
+    Vec<double> sums = {};
+    for (int64_t i = 0; i < n; i += L) {
+        Vec<double> distance = {};
+        for (int j = 0; j < d; ++j) {
+            const Vec<double> along = load(columns + j * ld + i) - point[j];
+            distance += along * along;
+        }
+        const Vec<double> known = load(before + i);
+        distance = distance < known ? distance : known;
+        store(out + i, distance);
+        sums += load(weight + i) * distance;
+    }
+    return sum<double>(sums);
+}
+
 template <class T>
 size_t scratch_size(int d, int K, Shape shape) {
     Workspace<T> w;
@@ -137,5 +155,6 @@ const Kernels JENSEN_ISA_TABLE = {
     &JENSEN_ISA::rows<float>,
     &JENSEN_ISA::exp_all<double>,
     &JENSEN_ISA::exp_all<float>,
+    &JENSEN_ISA::nearer,
 };
 }  // namespace jensen

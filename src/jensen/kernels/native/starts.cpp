@@ -35,40 +35,70 @@ int64_t accumulate(const double* weight, const double* factor, int64_t n, std::v
     return last;
 }
 
+// Rows by columns, and room for what the seeding of one set of centres takes.
+class Seeding {
+  public:
+    Seeding(const Kernels& kernels, const double* z, const double* weight, int64_t n, int d)
+        : kernels_(kernels), z_(z), weight_(weight), n_(n), d_(d), ld_((n + kPadding - 1) / kPadding * kPadding),
+          columns_(ld_ * d), shares_(ld_), heap_(n), nearest_(ld_), reduced_(ld_), best_(ld_) {
+        std::copy_n(weight, n, shares_.begin());
+        for (int64_t i = 0; i < n; ++i)
+            for (int j = 0; j < d; ++j) columns_[j * ld_ + i] = z[i * d + j];
+    }
+
+    void operator()(int K, int candidates, const double* uniforms, int64_t* seeds) {
+        std::fill(nearest_.begin(), nearest_.end(), INFINITY);
+        const int64_t last = accumulate(weight_, nullptr, n_, heap_);
+        seeds[0] = draw(heap_, uniforms[0], last);
+        reduce(seeds[0]);
+        nearest_.swap(reduced_);
+        for (int k = 1; k < K; ++k) {
+            const double* u = uniforms + 1 + static_cast<int64_t>(k - 1) * candidates;
+            const int64_t positive = accumulate(weight_, nearest_.data(), n_, heap_);
+            if (!(heap_[n_ - 1] > 0.0)) {
+                // No row is left at a distance that floats can tell from 0: the others are drawn by weight.
+                std::vector<double> left(weight_, weight_ + n_);
+                for (int l = 0; l < k; ++l) left[seeds[l]] = 0.0;
+                const int64_t other = accumulate(left.data(), nullptr, n_, heap_);
+                seeds[k] = heap_[n_ - 1] > 0.0 ? draw(heap_, u[0], other) : seeds[k % n_];
+                continue;
+            }
+            double lowest = INFINITY;
+            for (int c = 0; c < candidates; ++c) {
+                const int64_t candidate = draw(heap_, u[c], positive);
+                const double potential = reduce(candidate);
+                if (potential < lowest) {
+                    lowest = potential;
+                    seeds[k] = candidate;
+                    best_.swap(reduced_);
+                }
+            }
+            nearest_.swap(best_);
+        }
+    }
+
+  private:
+    // Distances to the nearest seed, with this row as one more; their sum by weight.
+    double reduce(int64_t row) {
+        return kernels_.nearer(columns_.data(), ld_, n_, d_, z_ + row * d_, nearest_.data(), shares_.data(),
+                               reduced_.data());
+    }
+
+    const Kernels& kernels_;
+    const double *z_, *weight_;
+    int64_t n_;
+    int d_;
+    int64_t ld_;
+    std::vector<double> columns_, shares_, heap_, nearest_, reduced_, best_;
+};
+
 }  // namespace
 
-void seed_rows(const double* z, const double* weight, int64_t n, int d, int K, int candidates, const double* uniforms,
-               int64_t* seeds) {
-    std::vector<double> heap(n), nearest(n), reduced(n), best(n), left;
-    const int64_t last = accumulate(weight, nullptr, n, heap);
-    seeds[0] = draw(heap, uniforms[0], last);
-    for (int64_t i = 0; i < n; ++i) nearest[i] = squared_distance(z + i * d, z + seeds[0] * d, d);
-    for (int k = 1; k < K; ++k) {
-        const double* u = uniforms + 1 + static_cast<int64_t>(k - 1) * candidates;
-        const int64_t positive = accumulate(weight, nearest.data(), n, heap);
-        if (!(heap[n - 1] > 0.0)) {
-            // No row is left at a distance that floats can tell from 0: the others are drawn by weight.
-            left.assign(weight, weight + n);
-            for (int l = 0; l < k; ++l) left[seeds[l]] = 0.0;
-            const int64_t other = accumulate(left.data(), nullptr, n, heap);
-            seeds[k] = heap[n - 1] > 0.0 ? draw(heap, u[0], other) : seeds[k % n];
-            continue;
-        }
-        double lowest = INFINITY;
-        for (int c = 0; c < candidates; ++c) {
-            const int64_t candidate = draw(heap, u[c], positive);
-            double potential = 0.0;
-            for (int64_t i = 0; i < n; ++i) {
-                reduced[i] = std::min(nearest[i], squared_distance(z + i * d, z + candidate * d, d));
-                potential += weight[i] * reduced[i];
-            }
-            if (potential < lowest) {
-                lowest = potential;
-                seeds[k] = candidate;
-                best.swap(reduced);
-            }
-        }
-        nearest.swap(best);
+void seed_rows(const Kernels& kernels, const double* z, const double* weight, int64_t n, int d, int K, int candidates,
+               const double* uniforms, int64_t times, int64_t* seeds) {
+    Seeding seeding(kernels, z, weight, n, d);
+    for (int64_t t = 0; t < times; ++t) {
+        seeding(K, candidates, uniforms + t * (1 + static_cast<int64_t>(K - 1) * candidates), seeds + t * K);
     }
 }
 

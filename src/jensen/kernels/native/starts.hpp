@@ -5,9 +5,10 @@
 
 namespace jensen {
 
-// Greedy k-means++ on rows z (n, d) of weights (n,). `uniforms` holds 1 + (K - 1) * candidates numbers in [0, 1).
-void seed_rows(const double* z, const double* weight, int64_t n, int d, int K, int candidates, const double* uniforms,
-               int64_t* seeds);
+// Greedy k-means++ on rows z (n, d) of weights (n,), so many times. `uniforms` holds 1 + (K - 1) * candidates numbers in
+// [0, 1) for each time.
+void seed_rows(const Kernels& kernels, const double* z, const double* weight, int64_t n, int d, int K, int candidates,
+               const double* uniforms, int64_t times, int64_t* seeds);
 
 // Lloyd's iterations from `centres` (K, d), which end where the labels (n,) put them.
 void lloyd(const Kernels& kernels, const double* z, const double* weight, int64_t n, int d, int K, int max_iter,

@@ -60,6 +60,12 @@ struct Kernels {
     // exp of n numbers, none above 0, as the passes compute it.
     void (*exp_double)(const double* x, double* out, int64_t n);
     void (*exp_float)(const float* x, float* out, int64_t n);
+    // Of n points in columns (d, ld), the squared distance from another or what it was before, if that is less; returns
+    // their sum by weight. Columns and all other arrays go on to a multiple of `kPadding` numbers, weights with zeros.
+    double (*nearer)(const double* columns, int64_t ld, int64_t n, int d, const double* point, const double* before,
+                     const double* weight, double* out);
 };
+
+constexpr int kPadding = 8;
 
 }  // namespace jensen
