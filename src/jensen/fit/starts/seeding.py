@@ -6,11 +6,12 @@ import numpy as np
 
 from jensen.core.block import AnyArray, Array
 from jensen.fit.starts.kmeans import squared_distances
+from jensen.kernels.choose import native_kernels, native_labelled_moments
 from jensen.numerics.cholesky import triangular_inverses
 from jensen.numerics.order import draw_by_weight, draw_distinct
 
 # Rows that the quadratic methods look at; the others have the label -1.
-_ADAPTIVE_ROWS, _HIERARCHICAL_ROWS = 1_024, 400
+_ADAPTIVE_ROWS, _HIERARCHICAL_ROWS = 1_024, 320
 # Share of the next seed's probability that is uniform (Blomer & Bujna 2013).
 _UNIFORM = 0.25
 # Ridge of the metric, in variances of the columns.
@@ -46,7 +47,7 @@ def adaptive_labels(z: Array, weight: Array, n_components: int, rng: np.random.G
     own = np.zeros(len(rows), dtype=np.intp)
     seeds = [int(draw_by_weight(share, rng.random(1))[0])]
     white = _whitened(rows, share, own, 1)
-    nearest = ((white - white[seeds[0]]) ** 2).sum(axis=1)
+    nearest = _squares(white - white[seeds[0]])
     for j in range(1, n_components):
         need = share * nearest
         total = need.sum()
@@ -54,7 +55,7 @@ def adaptive_labels(z: Array, weight: Array, n_components: int, rng: np.random.G
         drawn = int(draw_by_weight(mixed, rng.random(1))[0])
         # A seed that is drawn again would leave a component without rows; at the seeds themselves the need is none.
         seeds.append(int(draw_by_weight(need, rng.random(1))[0]) if drawn in seeds and total > 0 else drawn)
-        distance = ((white - white[seeds[-1]]) ** 2).sum(axis=1)
+        distance = _squares(white - white[seeds[-1]])
         own, nearest = np.where(distance < nearest, j, own), np.minimum(distance, nearest)
         # The metric changes with the clusters, and the rows' clusters with the metric: less and less, as they grow.
         if j & (j + 1) == 0 or j == n_components - 1:
@@ -106,10 +107,18 @@ def _part(n_rows: int, limit: int, rng: np.random.Generator) -> AnyArray:
     return np.arange(n_rows) if n_rows <= limit else np.sort(rng.choice(n_rows, limit, replace=False))
 
 
+def _squares(rows: Array) -> Array:
+    return np.asarray(np.einsum("ij,ij->i", rows, rows))
+
+
 def _whitened(rows: Array, weight: Array, labels: AnyArray, n_labels: int) -> Array:
     """Rows in the metric of the covariance within their clusters."""
-    counts = np.bincount(labels, weights=weight, minlength=n_labels)
-    sums = np.stack([np.bincount(labels, weights=weight * column, minlength=n_labels) for column in rows.T], axis=1)
-    about = rows - (sums / np.maximum(counts, 1e-300)[:, None])[labels]
-    within = (weight[:, None] * about).T @ about / weight.sum() + _RIDGE * np.eye(rows.shape[1])
+    if native_kernels() is not None:
+        scatter = native_labelled_moments(rows, weight, labels, "tied", n_labels)[2]
+    else:
+        counts = np.bincount(labels, weights=weight, minlength=n_labels)
+        sums = np.stack([np.bincount(labels, weights=weight * column, minlength=n_labels) for column in rows.T], axis=1)
+        about = rows - (sums / np.maximum(counts, 1e-300)[:, None])[labels]
+        scatter = (weight[:, None] * about).T @ about
+    within = scatter / weight.sum() + _RIDGE * np.eye(rows.shape[1])
     return np.asarray(rows @ triangular_inverses(np.linalg.cholesky(within)).T)
