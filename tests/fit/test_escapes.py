@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from mixtures import SHAPES, mixture, start_from, table
 
-import jensen.fit.search.splitting as module
 from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
+from jensen.families.gaussian import Gaussian
 from jensen.fit.search.escapes import gaussian_escapes
 from jensen.solve.loop import run
 from jensen.solve.stopping import AitkenRule
@@ -145,11 +145,12 @@ def test_escapes_are_drawn_from_their_stream_alone(monkeypatch):
         backwards.append(len(items))
         return [done[item] for item in items]
 
-    # Splits of few rows are not worth a thread; in any case they are the same in any order.
-    for least, handed_over in ((1 << 17, [2]), (0, [4, 2])):
-        monkeypatch.setattr(module, "_WORTH_A_THREAD", least)
-        backwards.clear()
-        assert same(first, escapes(model, source, trapped.params, together=together)) and backwards == handed_over
+    # Bursts need no threads of Python; other runs are the same in any order.
+    assert same(first, escapes(model, source, trapped.params, together=together)) and not backwards
+    with monkeypatch.context() as patched:
+        patched.setattr(Gaussian, "in_bursts", lambda self, block: False)
+        alone = escapes(model, source, trapped.params)
+        assert same(alone, escapes(model, source, trapped.params, together=together)) and backwards == [12, 2]
     drawn = [escapes(model, source, trapped.params, seed, drawn=True) for seed in (0, 0, 1)]
     assert same(drawn[0], drawn[1]) and not same(drawn[0], drawn[2])
 

@@ -173,7 +173,9 @@ def test_starts_of_a_round_are_those_of_each(n_iter, accelerate, threads):
                 continue
             start = make(index)[1]
             alone = land.finish(start) if n_iter is None else land.climb(start, n_iter)
-            assert kind == f"kind {index}" and run.trace == alone.trace and run.status is alone.status
+            # Short runs are in single precision.
+            assert run.trace == pytest.approx(alone.trace, rel=1e-6 if n_iter else 0.0, abs=0.0)
+            assert kind == f"kind {index}" and run.status is alone.status
 
 
 @pytest.mark.parametrize("rows", [CLEAR, CLEAR.astype(np.float32)], ids=["bursts", "none"])
@@ -194,8 +196,10 @@ def test_climbs_of_a_batch_are_those_of_each(rows, threads):
         assert isinstance(found[4], NumericalFailure)
         for run, one in zip(found, alone, strict=True):
             if one is not None:
-                assert run.trace == one.trace and run.status is one.status and run.n_iter == one.n_iter
-                np.testing.assert_array_equal(run.params["means"], one.params["means"])
+                # In single precision, whose rounding is not that of runs step by step.
+                assert run.trace == pytest.approx(one.trace, rel=1e-6)
+                assert run.status is one.status and run.n_iter == one.n_iter
+                np.testing.assert_allclose(run.params["means"], one.params["means"], rtol=1e-3, atol=1e-3)
 
 
 def _summary(x):
@@ -258,13 +262,13 @@ def test_a_start_from_above_knows_nothing_of_trimming(monkeypatch):
         model, _summary(CLEAR[:120]), 0, lambda i: None, "off", module.Limits(), "avoid", module.serially, 1e-4, 1e-3,
         outliers=TrimmedOutliers(model, 0.95), from_above=True,
     )  # fmt: skip
-    real, sources = module.run, []
+    real, sources = module.short_ends, []
 
-    def noted(solver, source, *args):
+    def noted(mixture, source, *args):
         sources.append(source)
-        return real(solver, source, *args)
+        return real(mixture, source, *args)
 
-    monkeypatch.setattr(module, "run", noted)
+    monkeypatch.setattr(module, "short_ends", noted)
     drawn = land.draw(0)
     assert drawn.kind == "from above" and len(drawn.params["weights"]) == 4
     assert sources and all(type(source) is ArraySource and source.weight == 120.0 for source in sources)

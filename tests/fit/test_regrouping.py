@@ -8,6 +8,7 @@ from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.fit.search import regrouping
 from jensen.fit.search.regrouping import _neighbours, regrouped, regroupings, shaken
+from jensen.fit.search.together import ShortEnd
 from jensen.solve.loop import run
 from jensen.solve.stopping import AitkenRule
 from jensen.solve.variants import Plain
@@ -32,7 +33,8 @@ def trapped(shape, x=X):
 
 def groups(model, source, params, seeds):
     weight, resp = source.row_weights, source.collect(model.responsibilities, params)
-    found = [regrouped(model, source, weight, resp, params, np.random.default_rng(seed)) for seed in seeds]
+    found = [regrouped(model, source, weight, resp, params, [np.random.default_rng(seed)]) for seed in seeds]
+    found = [one[0] if one else None for one in found]
     return [one for one in found if one is not None]
 
 
@@ -78,8 +80,8 @@ def test_other_weights_lead_a_little_away_and_back(shape):
     model, source, top, _ = trapped(shape)
     ends = set()
     for seed in range(4):
-        params = shaken(model, source, np.ones(360), top.params, np.random.default_rng(seed))
-        again = shaken(model, source, np.ones(360), top.params, np.random.default_rng(seed))
+        (params,) = shaken(model, source, np.ones(360), top.params, [np.random.default_rng(seed)])
+        (again,) = shaken(model, source, np.ones(360), top.params, [np.random.default_rng(seed)])
         np.testing.assert_array_equal(params["means"], again["means"])
         away = climbed(model, source, params)
         assert away.trace[0] < top.objective - 0.1
@@ -93,9 +95,11 @@ def test_rows_without_weight_do_not_count():
     start = start_from(model, x, (x[:, 0] > 0).astype(int))
     weight = np.repeat([1.0, 0.0], 100)
     far = np.where(np.arange(200)[:, None] < 100, x, 1e3)
-    one, other = (shaken(model, ArraySource(rows), weight, start, np.random.default_rng(0)) for rows in (x, far))
+    (one,), (other,) = (
+        shaken(model, ArraySource(rows), weight, start, [np.random.default_rng(0)]) for rows in (x, far)
+    )
     np.testing.assert_array_equal(one["means"], other["means"])
-    assert shaken(model, ArraySource(x), np.zeros(200), start, np.random.default_rng(0)) is None
+    assert shaken(model, ArraySource(x), np.zeros(200), start, [np.random.default_rng(0)]) == []
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -116,24 +120,40 @@ def test_all_groups_have_the_best_among_their_ends(shape, threads):
         np.testing.assert_array_equal(params["means"], same["means"])
 
 
-def test_the_nearer_half_of_the_groups_comes_again(monkeypatch):
+def test_the_nearest_groups_come_again_and_more_often(monkeypatch):
+    model, source, start, _ = trapped("full")
+    weight, resp = source.row_weights, source.collect(model.responsibilities, start.params)
+    fitted, real = [], regrouping._Group.seeds
+
+    def seeds(self, rng, times):
+        fitted.append((tuple(self.which), times))
+        return real(self, rng, times)
+
+    monkeypatch.setattr(regrouping._Group, "seeds", seeds)
+    list(regroupings(model, source, weight, resp, start.params, np.random.default_rng(0)))
+    again = [one for one in fitted if one[1] == regrouping._MORE_FITS]
+    first = fitted[: -len(again)]
+    assert len({which for which, _ in first}) == len(first) > 8 * len(again) - 8 and len(again) >= 1
+    assert [which for which, _ in again] == [which for which, _ in first[: len(again)]]
+
+
+def test_ends_of_one_height_are_not_taken_for_one(monkeypatch):
     model, source, start, _ = trapped("full")
     weight, resp = source.row_weights, source.collect(model.responsibilities, start.params)
 
-    def fitted(in_vain):
-        """How many groups are."""
-        seen, real = [], regrouping._Group.of
+    def fitted(problems, *_):
+        """Ends as high as the group is: where it is, elsewhere, and there again."""
+        for _, _, starts in problems:
+            own = starts[0]
+            moved = own.replace(means=own["means"] + 3.0)
+            yield [ShortEnd(0.0, 5, lambda at=at: (at, None)) for at in (own, own, moved, moved)]
 
-        def of(*given):
-            seen.append(given)
-            return real(*given)
-
-        monkeypatch.setattr(regrouping._Group, "of", of)
-        list(regroupings(model, source, weight, resp, start.params, np.random.default_rng(0), in_vain))
-        monkeypatch.undo()
-        return len(seen)
-
-    assert fitted(0) > 3 and fitted(1) == fitted(0) // 2 and fitted(9) == 1
+    monkeypatch.setattr(regrouping, "short_ends_of_all", lambda *given: fitted(*given))
+    monkeypatch.setattr(type(model), "faults", lambda *given: ())
+    found = list(regroupings(model, source, weight, resp, start.params, np.random.default_rng(0)))
+    n_groups = len(_neighbours(regrouping._nearness(model, start.params, float(weight.sum()))))
+    # The nearest groups come again, and their ends do not.
+    assert sum(map(len, found)) == n_groups and all(gain == 0.0 for portion in found for gain, _ in portion)
 
 
 def test_groups_are_of_neighbours_and_each_stands_once():

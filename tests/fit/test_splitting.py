@@ -7,7 +7,9 @@ from scipy.stats import multivariate_normal
 
 from jensen.data.arrays import ArraySource
 from jensen.families.gaussian import Gaussian
-from jensen.fit.search.splitting import Splits, split_in_two
+from jensen.fit.search.landscape import serially
+from jensen.fit.search.splitting import _STEPS, _TOL, Part, Splits
+from jensen.fit.search.together import all_short_ends
 
 rng = np.random.default_rng(0)
 TRUTH = np.repeat(np.arange(4), 60)
@@ -22,6 +24,13 @@ def looked_at(splits, model, params, seed=0):
     before = len(splits.found)
     found = splits.of_all(model, source, params, weight, resp, stream)
     return found, len(splits.found) - before
+
+
+def split_in_two(model, source, share, own, rng, common=None):
+    """What one component's rows are split into."""
+    part = Part.of(model, source, share, own, rng.random(2))
+    (ends,) = all_short_ends([(part.two, part.local, part.starts)], _STEPS, _TOL, serially)
+    return part.split(ends, common)
 
 
 @pytest.mark.parametrize("shape", SHAPES)

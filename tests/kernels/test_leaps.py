@@ -17,14 +17,14 @@ from jensen.families.shapes import SHAPES
 from jensen.families.shapes.prior import PseudoData
 from jensen.families.shapes.ratio import WITH_RATIO
 from jensen.fit.mixture import mixture_of
-from jensen.fit.search.together import _AHEAD, first_trails, short_ends, short_ends_of_all
+from jensen.fit.search.together import _AHEAD, Starts, first_trails, short_ends, short_ends_of_all
 from jensen.fit.settings import MixtureSettings
 from jensen.fit.starts.draw import from_labels
 from jensen.fit.starts.hierarchy import hierarchy
 from jensen.fit.summary import summarise
 from jensen.kernels import choose
 from jensen.models.mixture import Mixture
-from jensen.solve.begun import Begun
+from jensen.solve.begun import Begun, whole_run
 from jensen.solve.loop import Limits, run
 from jensen.solve.stopping import AitkenRule
 from jensen.solve.variants import Plain
@@ -267,21 +267,90 @@ def test_short_runs_on_several_blocks_see_all_of_them():
     model, source = mixture(2, 8, "VVV"), ArraySource(x, block_rows=4_000)
     assert source.n_blocks > 1 and model.family.in_bursts(source.block(0))
     start = start_from(model, x, np.arange(12_000) // 6_000)
-    ((objective, params, _),) = short_ends(model, source, [start], 5, 0.0)
+    (end,) = short_ends(model, source, [start], 5, 0.0)
+    params, _ = end.point()
     np.testing.assert_allclose(params["weights"], 0.5, atol=1e-6)
-    assert objective == pytest.approx(source.fold(model.expect, params).loglik, rel=1e-12)
+    assert end.objective == pytest.approx(source.fold(model.expect, params).loglik, rel=1e-12)
+
+
+@pytest.mark.parametrize("shape", ["VVV", "VVI", "VII", "EEE", "VEV"])
+def test_short_runs_that_nobody_looks_at_are_those_of_the_loop(shape):
+    source = ArraySource(table(3, 300, 2, 3))
+    model = mixture(3, 2, shape, 1e-4)
+    solver, block = Plain("off").solver(model, AitkenRule(source.weight, tol=1e-3)), source.block(0)
+    outcomes = set()
+    for size in range(1, 12):
+        start = start_from(model, source.x, (np.arange(300) // size) % 3)
+        for steps in (4, 16, 60, 200):
+            journey = solver.journey(solver.init(start), source, steps)
+            (trail,) = first_trails([(model, start, journey, block)], ends_only=True)
+            whole = whole_run(trail, steps, 1e-3)
+            outcomes.add(None if whole is None else whole.status)
+            if whole is None:
+                continue
+            one = run(solver, source, start, AitkenRule(source.weight, tol=1e-3), Limits(steps))
+            assert whole.trace == one.trace and whole.passes == one.passes and whole.n_iter == one.n_iter
+            assert whole.status is one.status and whole.objective == one.objective
+            for name, value in one.params.values.items():
+                np.testing.assert_array_equal(whole.params[name], value)
+            np.testing.assert_array_equal(whole.statistics.components.counts, one.statistics.components.counts)
+    assert {Status.CONVERGED, Status.OUT_OF_ITERATIONS} <= outcomes
+
+
+def test_what_failed_or_fell_is_no_whole_run():
+    class Told:
+        """Objectives of a trail, and how it ended."""
+
+        def __init__(self, objectives, failure="", is_over=False):
+            self.objectives, self.failure, self.is_over = objectives, failure, is_over
+
+        def point(self, index):
+            return None, index
+
+    rising = [0.0, 4.0, 6.0, 7.0]
+    assert whole_run(Told(rising), 3, 0.1).status is Status.OUT_OF_ITERATIONS
+    assert whole_run(Told(rising, is_over=True), 9, 0.1).status is Status.CONVERGED
+    for told, steps in (
+        (Told(rising), 9),  # there is more to do
+        (Told(rising, failure="singular"), 3),
+        (Told([0.0, 4.0, 6.0, 5.0], is_over=True), 9),
+        (Told([0.0, 4.0, 6.0, np.nan], is_over=True), 9),
+        (Told([0.0, 4.0, 4.2, 4.3]), 3),  # the rule may stop it
+        (Told([0.0, 4.0, 4.0001, 4.0003]), 3),  # and here, where gains are those of rounding
+        (Told([0.0, 1.0]), 1),
+    ):
+        assert whole_run(told, steps, 0.1) is None
+
+
+@pytest.mark.parametrize("offset", [0.0, 300.0])
+@pytest.mark.parametrize("shape", ["VVV", "VVI", "VII", "EEE"])
+def test_bursts_in_single_precision_go_the_same_way(shape, offset):
+    # Rows that are kept lie about the middle of the first means, from where these move far away.
+    x = table(5, 2_500, 8, 3) + offset
+    model = mixture(3, 8, shape, 1e-4)
+    start = start_from(model, x, np.arange(2_500) % 3)
+    start = start.replace(means=start["means"] + np.linspace(-3.0, 9.0, 8))
+    exact, rough = ArraySource(x), ArraySource(x.astype(np.float32), single=True)
+    (one,), (other,) = (short_ends(model, source, [start], 40, 0.0) for source in (exact, rough))
+    assert other.objective == pytest.approx(one.objective, abs=1.0)
+    (params, statistics), (again, _) = other.point(), one.point()
+    np.testing.assert_allclose(params["means"], again["means"], atol=0.02)
+    # What it says of its end is said in double precision, too.
+    assert model.objective(params, statistics) == other.objective
+    assert exact.fold(model.expect, params).loglik == pytest.approx(other.objective, rel=3e-6)
 
 
 def test_bursts_on_different_rows_go_together(threads):
     model = mixture(2, 2, "VVV")
     sources = [ArraySource(table(seed, 100 + 50 * seed, 2, 2)) for seed in range(12)]
     starts = [start_from(model, source.x, np.arange(source.n_rows) % 2) for source in sources]
-    problems = [(model, source, [start, start]) for source, start in zip(sources, starts, strict=True)]
+    problems = [(model, source, Starts.of([start, start])) for source, start in zip(sources, starts, strict=True)]
     for n in (1, 3):
         threads(n)
-        for (_, source, (start, _)), ends in zip(problems, short_ends_of_all(problems, 12, 0.01), strict=True):
-            alone = short_ends(model, source, [start], 12, 0.01)
-            assert [end[0] for end in ends] == [alone[0][0]] * 2
+        for (_, source, both), ends in zip(problems, short_ends_of_all(problems, 12, 0.01), strict=True):
+            (alone,) = short_ends(model, source, [both[0]], 12, 0.01)
+            assert [end.objective for end in ends] == [alone.objective] * 2
+            np.testing.assert_array_equal(ends[1].point()[0]["means"], alone.point()[0]["means"])
 
 
 def test_smallest_ratios_are_those_of_lapack():

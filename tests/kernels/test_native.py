@@ -634,18 +634,18 @@ def test_other_functions_refuse_arrays_that_do_not_fit():
 
 # The parts of a burst, in the order in which they are handed over.
 BURST = ("shape", "rule", "ridge", "count", "scatter", "strength", "centre", "ratio", "equal_weights", "n_components")
-BURST += ("steps", "from_start", "enough", "leap_after", "records")
+BURST += ("steps", "from_start", "enough", "leap_after", "records", "trace")
 
 
-def take_burst(**changes):
+def take_burst(starts=1, points=5, **changes):
     k, d, steps = 3, 2, 4
     x = np.random.default_rng(0).standard_normal((30, d))
-    records = np.zeros((steps + 1, 2 * (k + k * d + k * d * d) + 4))
+    records = np.zeros((starts, points, 2 * (k + k * d + k * d * d) + 4))
     # Weights, means and covariances of the start; the E-step there is asked for.
-    records[0, : k + k * d + k * d * d] = np.r_[np.ones(k), np.arange(k * d), np.tile(np.eye(d).ravel(), k)]
+    records[:, 0, : k + k * d + k * d * d] = np.r_[np.ones(k), np.arange(k * d), np.tile(np.eye(d).ravel(), k)]
     step = dict(shape=0, rule=13, ridge=np.ones(d), count=1.0, scatter=np.eye(d), strength=0.5, centre=np.zeros(d))
     given = dict(isa=ISAS[-1], x=x, weight=None, **step, ratio=np.inf, equal_weights=False, n_components=k, steps=steps)
-    given = {**given, "from_start": True, "enough": 0.0, "leap_after": -1, "records": records, **changes}
+    given = {**given, "from_start": True, "enough": 0.0, "leap_after": -1, "records": records, "trace": None, **changes}
     parts = tuple(given[name] for name in BURST)
     flight = native.Bursts(given.get("helpers", 0))
     for _ in range(given.get("n", 1)):
@@ -655,7 +655,20 @@ def take_burst(**changes):
 
 def test_bursts_refuse_arrays_that_do_not_fit():
     assert take_burst() == [(4, -1, 0, 0)] and len(take_burst(n=2)) == 2 and take_burst(n=0) == []
-    assert take_burst(helpers=2) == [(4, -1, 0, 0)]
+    assert take_burst(helpers=2) == [(4, -1, 0, 0)] and take_burst(starts=3) == [(4, -1, 0, 0)] * 3
+    trace = np.zeros((2, 5))
+    assert take_burst(starts=2, points=2, trace=trace) == [(4, -1, 0, 0)] * 2
+    assert (trace[0] == trace[1]).all() and (np.diff(trace[0]) > 0).all()
+    x = np.random.default_rng(0).standard_normal((30, 2)).astype(np.float32)
+    assert take_burst(x=x) == [(4, -1, 0, 0)]
+    for bad in (
+        dict(points=4),
+        dict(points=1, trace=trace[:1]),
+        dict(points=2, trace=trace[:1], leap_after=1),
+        dict(points=2, trace=trace[:1].astype(np.float32)),
+    ):
+        with pytest.raises((TypeError, ValueError, RuntimeError)):
+            take_burst(**bad)
     d, k = 2, 3
     bad = [
         ("ridge", np.ones(d - 1)),
@@ -664,7 +677,7 @@ def test_bursts_refuse_arrays_that_do_not_fit():
         ("records", np.zeros(99)),
     ]
     bad += [("steps", 5), ("steps", -1), ("shape", 4), ("shape", -1), ("weight", np.ones(29)), ("rule", 14)]
-    bad += [("n_components", k + 1), ("n_components", 0), ("x", np.zeros((30, 2), dtype=np.float32)), ("isa", "mmx")]
+    bad += [("n_components", k + 1), ("n_components", 0), ("x", np.zeros((30, 2), dtype=np.int64)), ("isa", "mmx")]
     bad += [("x", np.zeros((30, 1))), ("rule", -1), ("rule", 6), ("shape", 2), ("centre", None), ("steps", None)]
     bad += [("records", np.zeros((5, 50), dtype=np.float32)), ("ridge", np.ones(d, dtype=np.float32)), ("count", "1")]
     for name, value in bad:

@@ -37,9 +37,10 @@ def widest(monkeypatch):
     monkeypatch.setattr(choose, "choice", lambda: choose.Choice("native", isas[0], "a test asks for it", isas, native))
 
 
-def burst_of(*arguments):
+def burst_of(x, weight, step, steps, start, moments, *more):
     """The points of a burst; None where it cannot be, or may not begin at its start."""
-    ready = choose.ready_burst(*arguments)
+    known = None if moments is None else tuple(array[None] for array in moments)
+    ready = choose.ready_bursts(x, weight, step, steps, tuple(array[None] for array in start), known, *more)
     return None if ready is None else ready.taken()
 
 

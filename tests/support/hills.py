@@ -65,9 +65,9 @@ class Hills:
         jumps = None if found is None else [("jump", at(x)) for x in found]
         return None if jumps is None else Ways([jumps] if drawn else [jumps[:5], jumps[5:]])
 
-    def regroupings(self, run, number, in_vain):
-        self.regrouped.append((int(run.params["x"]), number, in_vain))
-        return iter([[at(x)] for x in self.jumps.get(("groups", int(run.params["x"])), ())])
+    def regroupings(self, run, number):
+        self.regrouped.append((int(run.params["x"]), number))
+        yield from ([at(x)] for x in self.jumps.get(("groups", int(run.params["x"])), ()))
 
     def judge(self, run):
         x = int(run.params["x"])

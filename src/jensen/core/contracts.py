@@ -161,6 +161,11 @@ class FamilyTrail(Protocol):
         """What ended the steps before their number was full; "" if nothing did."""
         ...
 
+    @property
+    def is_over(self) -> bool:
+        """As in `Trail`."""
+        ...
+
 
 class Family(Protocol):
     """A whole stack of K components at once, so that parameters shared between components are natural.
@@ -322,6 +327,11 @@ class Trail(Protocol):
     @property
     def failure(self) -> str:
         """Why the trail ends before the steps that were asked for; empty if it does not."""
+        ...
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it ended before these because there was little to gain, or a fall."""
         ...
 
     def point(self, index: int) -> tuple[Parameters, Any]:

@@ -45,12 +45,12 @@ from jensen.families.shapes.ratio import within_ratio
 from jensen.families.shapes.table import CovarianceShape, covariance_shape
 from jensen.families.whitening import as_full, clear_of, factors, floor_ratios, in_layout, whiten
 from jensen.kernels.choose import (
-    GaussianBurst,
+    GaussianBursts,
     GaussianTrail,
     gaussian_moments,
     gaussian_rows,
     native_maximize,
-    ready_burst,
+    ready_bursts,
     remembers,
     takes_bursts,
 )
@@ -334,6 +334,8 @@ class Gaussian:
         leap_after: int | None = None,
     ) -> GaussianTrail | None:
         """Many steps of a mixture's EM on one small block at once; None where there is nothing to gain by it."""
+        if block.x.dtype != np.float64:
+            return None
         ready = self.ready_burst(params, statistics, block, steps, equal_weights, enough, leap_after)
         return None if ready is None else ready.taken()
 
@@ -350,16 +352,32 @@ class Gaussian:
         equal_weights: bool = False,
         enough: float = 0.0,
         leap_after: int | None = None,
-    ) -> GaussianBurst | None:
+        ends_only: bool = False,
+    ) -> GaussianBursts | None:
         """The same, not taken yet: for `jensen.kernels.choose.Flight`, which takes many."""
         moments = None
         if statistics is not None:
             if statistics.shift is not params["means"]:
                 return None
-            moments = (statistics.counts, statistics.first, statistics.scatter)
-        start = (params["weights"], params["means"], params["covariances"])
-        step = replace(self.m_step, equal_weights=True) if equal_weights else self.m_step
-        return ready_burst(block.x, block.weight, step, steps, start, moments, enough, leap_after)
+            moments = (statistics.counts[None], statistics.first[None], statistics.scatter[None])
+        start = (params["weights"][None], params["means"][None], params["covariances"][None])
+        step = self._step(equal_weights)
+        return ready_bursts(
+            block.x, block.weight, step, steps, start, moments, enough, leap_after, ends_only and leap_after is None
+        )
+
+    def ready_bursts(
+        self, starts: tuple[Array, Array, Array], block: Block, steps: int, equal_weights: bool, enough: float
+    ) -> GaussianBursts | None:
+        """The same from several starts, of which the ends alone are kept.
+
+        These are weights (starts, K), means (starts, K, d) and covariances (starts, ...).
+        """
+        step = self._step(equal_weights)
+        return ready_bursts(block.x, block.weight, step, steps, starts, None, enough, ends_only=True)
+
+    def _step(self, equal_weights: bool) -> MStep:
+        return replace(self.m_step, equal_weights=True) if equal_weights else self.m_step
 
     def on_trail(self, params: Parameters, trail: GaussianTrail, step: int) -> tuple[Parameters, GaussianStatistics]:
         """Parameters of the same domains, and their statistics, after a step of a trail; 0 is its start."""

@@ -207,9 +207,12 @@ class GaussianTrail:
 
     Attributes
     ----------
-    records : ndarray of shape (steps + 1, numbers)
+    records : ndarray of shape (points, numbers)
         A row for each point: weights, means, covariances, counts, first moments and scatter, one after another; then
-        the objective, whether a plain step led there, the ratio of gains to come, and the passes that it took.
+        the objective, whether a plain step led there, the ratio of gains to come, and the passes that it took. Point t
+        is in row t, or where there are fewer, in row t modulo their number: the last ones alone are kept.
+    trace : ndarray of shape (steps + 1,) or None
+        The objectives of all points, where not all are kept.
     shapes : tuple of tuple of int
         Shapes of these arrays, in the same order.
     done : int
@@ -222,6 +225,7 @@ class GaussianTrail:
     """
 
     records: Array
+    trace: Array | None
     shapes: tuple[tuple[int, ...], ...]
     done: int
     failed: int
@@ -233,9 +237,14 @@ class GaussianTrail:
         return "" if self.failed < 0 else _not_positive_definite(self.failed, self.shapes[0][0])
 
     @property
+    def is_over(self) -> bool:
+        """Whether it took fewer steps than it might, and none failed."""
+        return self.failed < 0 and self.done < len(self.objective) - 1
+
+    @property
     def objective(self) -> Array:
         """Penalised log-likelihoods; that of the start is no number unless its E-step was asked for."""
-        return self.records[:, -_MARKS]
+        return self.records[:, -_MARKS] if self.trace is None else self.trace
 
     @property
     def marks(self) -> Array:
@@ -244,7 +253,7 @@ class GaussianTrail:
 
     def point(self, step: int) -> list[Array]:
         """Weights, means, covariances, counts, first moments and scatter of one point, read-only and its own."""
-        row, found, at = self.records[step].copy(), list[Array](), 0
+        row, found, at = self.records[step % len(self.records)].copy(), list[Array](), 0
         row.flags.writeable = False
         for shape in self.shapes:
             end = at + math.prod(shape)
@@ -266,17 +275,19 @@ _BURST_WORK = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
-class GaussianBurst:
-    """Many EM steps on a block so small that the calls cost more than the work, ready to be taken.
+class GaussianBursts:
+    """Many EM steps from one or more starts, on a block so small that the calls cost more than the work.
 
     Attributes
     ----------
     x, weight
         All the rows (n, d), float64, and their weights (n,) or None.
     arguments : tuple
-        The same burst for the native module.
-    records : ndarray of shape (steps + 1, numbers)
-        Room for its points; see `GaussianTrail`.
+        The same bursts for the native module.
+    records : ndarray of shape (starts, points, numbers)
+        Room for their points; see `GaussianTrail`.
+    trace : ndarray of shape (starts, steps + 1) or None
+        And for the objectives, where only the last points are kept.
     shapes : tuple of tuple of int
         See `GaussianTrail`.
     """
@@ -285,29 +296,27 @@ class GaussianBurst:
     weight: Array | None
     arguments: tuple[Any, ...]
     records: Array
+    trace: Array | None
     shapes: tuple[tuple[int, ...], ...]
 
     def taken(self) -> GaussianTrail | None:
-        """Its points, where it is taken by itself; None where no M-step of the rule may begin at its start."""
+        """The points from the first start; None where no M-step of the rule may begin there."""
         flight = Flight(0)
         flight.add(self)
         return flight.take()
 
-    def trail(self, done: int, failed: int, tried: int, accepted: int) -> GaussianTrail | None:
-        """Its points, by what the native module says of them; None where no M-step may begin at its start."""
-        return None if done == _NO_START else GaussianTrail(self.records, self.shapes, done, failed, (tried, accepted))
 
-
-def ready_burst(
+def ready_bursts(
     x: AnyArray,
     weight: Array | None,
     step: MStep,
     steps: int,
-    start: tuple[Array, Array, Array],
-    moments: tuple[Array, Array, Array] | None,
+    starts: tuple[Array, Array, Array],
+    moments: tuple[Array, Array, Array] | None = None,
     enough: float = 0.0,
     leap_after: int | None = None,
-) -> GaussianBurst | None:
+    ends_only: bool = False,
+) -> GaussianBursts | None:
     """Many EM steps in one call, for a block so small that the calls cost more than the work.
 
     Leaps are quasi-Newton steps (Zhou, Alexander & Lange 2011) from the last three secants, in the metric of the
@@ -323,35 +332,40 @@ def ready_burst(
         What M-steps maximise within.
     steps : int
         M-steps, each with the E-step after it, and leaps.
-    start : tuple of ndarray
-        Weights, means and covariances.
+    starts : tuple of ndarray
+        Weights (starts, K), means (starts, K, d) and covariances (starts, ...).
     moments : tuple of ndarray or None
-        Counts, first moments and scatter at the start; None to take the E-step there first.
+        Counts, first moments and scatter at each start, of the same shapes; None to take the E-steps there first.
     enough : float, default=0
         Nats: steps end where less was to gain twice running, by Aitken's extrapolation; 0 takes them all.
     leap_after : int, optional
         Plain steps before the first leap, which comes only where plain steps are slow; by default none leap.
+    ends_only : bool, default=False
+        Whether to keep the last two points of each burst alone, which takes less room; none leap then.
 
     Returns
     -------
-    GaussianBurst or None
-        For `take_bursts`. None where there is no native kernel, or the problem is too large to gain by it.
+    GaussianBursts or None
+        For `Flight`. None where there is no native kernel, or the problem is too large to gain by it.
     """
-    n_components = len(start[1])
+    n_starts, n_components, _ = starts[1].shape
     if not takes_bursts(x, step, n_components):
         return None
-    head = sum(array.size for array in start)
-    length = 2 * head + _MARKS
-    steps = min(steps, _BURST_NUMBERS // length)
+    given = [array.reshape(n_starts, -1) for array in (*starts, *(moments or ()))]
+    length = 2 * sum(array.shape[1] for array in given[:3]) + _MARKS
+    if not ends_only:
+        steps = min(steps, _BURST_NUMBERS // length)
     if steps < 1:
         return None
-    records = np.empty((steps + 1, length))
-    given = np.concatenate([array.ravel() for array in (*start, *(moments or ()))])
-    records[0, : given.size] = given
+    trace = np.empty((n_starts, steps + 1)) if ends_only else None
+    records, at = np.empty((n_starts, 2 if ends_only else steps + 1, length)), 0
+    for array in given:
+        records[:, 0, at : at + array.shape[1]] = array
+        at += array.shape[1]
     leap_after = -1 if leap_after is None else leap_after
-    arguments = (*step.arguments, n_components, steps, moments is None, enough, leap_after, records)
-    shapes = (*(array.shape for array in start), (n_components,), start[1].shape, start[2].shape)
-    return GaussianBurst(x, weight, arguments, records, shapes)
+    arguments = (*step.arguments, n_components, steps, moments is None, enough, leap_after, records, trace)
+    shapes = (*(array.shape[1:] for array in starts), (n_components,), starts[1].shape[1:], starts[2].shape[1:])
+    return GaussianBursts(x, weight, arguments, records, trace, shapes)
 
 
 def takes_bursts(x: AnyArray, step: MStep, n_components: int) -> bool:
@@ -359,7 +373,7 @@ def takes_bursts(x: AnyArray, step: MStep, n_components: int) -> bool:
     n, d = x.shape
     work = n * n_components * (d + 1) * (d + 2)
     small = work <= _BURST_WORK and _is_small(step, n_components, d)
-    return choice().module is not None and small and x.dtype == np.float64
+    return choice().module is not None and small
 
 
 class Flight:
@@ -372,21 +386,25 @@ class Flight:
     """
 
     def __init__(self, helpers: int) -> None:
-        self._isa, self._waiting = choice().isa, deque[GaussianBurst]()
+        self._isa, self._waiting = choice().isa, deque[tuple[GaussianBursts, int]]()
         module = choice().module
         assert module is not None
         self._bursts, self._taken = module.Bursts(helpers), 0
 
-    def add(self, burst: GaussianBurst) -> None:
-        """Begin a burst as soon as a thread is free, in the order in which they are added."""
-        self._bursts.add(self._isa, burst.x, burst.weight, burst.arguments)
-        self._waiting.append(burst)
+    def add(self, bursts: GaussianBursts) -> None:
+        """Begin bursts as soon as threads are free, in the order in which they are added."""
+        self._bursts.add(self._isa, bursts.x, bursts.weight, bursts.arguments)
+        self._waiting.extend((bursts, number) for number in range(len(bursts.records)))
 
     def take(self) -> GaussianTrail | None:
         """The points of the next one; None where no M-step of the rule may begin at its start."""
-        burst = self._waiting.popleft()
+        bursts, number = self._waiting.popleft()
         self._taken += 1
-        return burst.trail(*self._bursts.take(self._taken - 1))
+        done, failed, tried, accepted = self._bursts.take(self._taken - 1)
+        if done == _NO_START:
+            return None
+        trace = None if bursts.trace is None else bursts.trace[number]
+        return GaussianTrail(bursts.records[number], trace, bursts.shapes, done, failed, (tried, accepted))
 
 
 def native_kernels() -> ModuleType | None:

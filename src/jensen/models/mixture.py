@@ -77,6 +77,10 @@ class _MixtureTrail:
     def failure(self) -> str:
         return self.trail.failure
 
+    @property
+    def is_over(self) -> bool:
+        return self.trail.is_over
+
     def point(self, index: int) -> tuple[Parameters, MixtureStatistics]:
         params, components = self.model.family.on_trail(self.template, self.trail, index + self.first)
         return params, MixtureStatistics(components, self.weight, self.objectives[index])

@@ -8,7 +8,8 @@ Zhao et al. 2012), the death of one that overlaps or starves and its birth where
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 
 import numpy as np
 
@@ -38,6 +39,8 @@ _FIRST = 5
 _SPLITS, _SWAPS, _DEATHS, _DRAWN, _ALL_PAIRS = 8, 1, 1, 8, 24
 # And in one that draws.
 _DRAWN_SWAPS, _REGROUPED, _SHAKEN = 2, 4, 2
+# Runs with other weights before groups by plan.
+_SHAKES, _MORE_SHAKES = 8, 24
 _HEAT = (4.0, 2.0)
 # Rows times components whose responsibilities are held at once; beyond, components are drawn anew.
 _LARGEST = 1 << 22
@@ -73,7 +76,7 @@ def gaussian_escapes(
     drawn : bool, default=False
         Whether to draw swaps alone, more of them.
     together : callable
-        Applies a function to the components, in threads or not.
+        Applies a function to short runs, in threads or not.
     known : Splits, optional
         What the search knows of components that it has met.
     rough : ArraySource, optional
@@ -99,11 +102,11 @@ def gaussian_escapes(
     if source.n_rows * k > _LARGEST:
         return Ways([_swaps(family, params, source.x, weight, density, rng, _DRAWN)])
     resp = source.collect(model.responsibilities, params)
-    anew = (model, source, rough, params, weight, resp, rng, together)
+    anew = (model, rough, params, weight, resp, rng, together)
     if drawn:
         found = _swaps(family, params, source.x, weight, density, rng, _DRAWN_SWAPS)
         return Ways([found + _drawn_anew(*anew, _REGROUPED)])
-    splits = (Splits() if known is None else known).of_all(model, source, params, weight, resp, rng, together)
+    splits = (Splits() if known is None else known).of_all(model, rough, params, weight, resp, rng, together)
     moves, worth = _moves(family, params, weight, resp, splits)
     unsure = float(weight @ (1.0 - resp.max(axis=1))) / float(weight.sum())
     if moves and unsure <= _UNSURE and moves[0][3] < -_PLAIN * max(worth, 1.0):
@@ -126,26 +129,26 @@ def gaussian_escapes(
 
 
 def gaussian_regroupings(
-    model: Mixture,
-    source: ArraySource,
-    params: Parameters,
-    rng: np.random.Generator,
-    in_vain: int = 0,
-) -> Iterator[list[Parameters]]:
-    """Groups of neighbours fitted anew, some at a time; none where responsibilities are too many to be held.
+    model: Mixture, source: ArraySource, params: Parameters, rng: np.random.Generator, rough: ArraySource
+) -> Generator[list[Parameters], None, None]:
+    """Runs with other weights, and groups of neighbours fitted anew, some at a time.
+
+    None where responsibilities are too many to be held.
 
     Parameters
     ----------
-    model, source, params, rng
+    model, source, params, rng, rough
         As for `gaussian_escapes`.
-    in_vain : int, default=0
-        As for `regroupings`.
     """
     if source.n_rows * model.n_components > _LARGEST:
         return
-    resp = source.collect(model.responsibilities, params)
-    for portion in regroupings(model, source, source.row_weights, resp, params, rng, in_vain):
-        yield [moved for _, moved in portion]
+    weight, resp = source.row_weights, source.collect(model.responsibilities, params)
+    # What a few rows decide is soon undone.
+    yield shaken(model, rough, weight, params, rng.spawn(_SHAKES))
+    with closing(regroupings(model, rough, weight, resp, params, rng)) as portions:
+        for portion in portions:
+            yield [moved for _, moved in portion]
+    yield shaken(model, rough, weight, params, rng.spawn(_MORE_SHAKES))
 
 
 # Components i and j that become one, k that becomes two, and what that seems to gain.
@@ -215,7 +218,6 @@ def _put(split: Split | None, weights: Array, means: Array, covariances: Array, 
 
 def _drawn_anew(
     model: Mixture,
-    source: ArraySource,
     rough: ArraySource,
     params: Parameters,
     weight: Array,
@@ -225,18 +227,10 @@ def _drawn_anew(
     n_groups: int,
 ) -> list[tuple[str, Parameters]]:
     """Groups of components fitted anew, and runs with other weights."""
-    kinds = ["regrouping"] * n_groups + ["other weights"] * _SHAKEN
-    seeds = rng.integers(2**63, size=len(kinds))
-
-    def drawn(i: int) -> Parameters | None:
-        own = np.random.default_rng(seeds[i])
-        if kinds[i] == "regrouping":
-            found = regrouped(model, source, weight, resp, params, own)
-            return None if found is None else found[1]
-        return shaken(model, rough, weight, params, own)
-
-    found = zip(kinds, together(drawn, range(len(kinds))), strict=True)
-    return [(kind, moved) for kind, moved in found if moved is not None]
+    streams = [np.random.default_rng(seed) for seed in rng.integers(2**63, size=n_groups + _SHAKEN)]
+    groups = regrouped(model, rough, weight, resp, params, streams[:n_groups], together) if n_groups else []
+    found = [("regrouping", moved) for _, moved in groups]
+    return found + [("other weights", m) for m in shaken(model, rough, weight, params, streams[n_groups:], together)]
 
 
 def _births(

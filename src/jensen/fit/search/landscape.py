@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -135,11 +135,10 @@ class Landscape(Protocol):
         """
         ...
 
-    def regroupings(self, run: Run[Any], number: int, in_vain: int) -> Iterator[Sequence[Parameters]]:
+    def regroupings(self, run: Run[Any], number: int) -> Generator[Sequence[Parameters], None, None]:
         """All places that differ from an optimum in a group of components, some at a time; others for a number.
 
-        They may lie well below it, and there are many: for when rounds have not agreed. Where they were in vain before,
-        the likelier ones come again, others of their kind. Empty where there are none.
+        They may lie well below it, and there are many: for when rounds have not agreed. Empty where there are none.
         """
         ...
 

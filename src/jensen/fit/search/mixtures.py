@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from jensen.core.contracts import Info, Run
+from jensen.core.contracts import Info, Run, Trail
 from jensen.core.observers import as_attentive
 from jensen.core.parameters import Parameters
 from jensen.core.status import Status
@@ -28,13 +28,14 @@ from jensen.fit.search.rounds import search
 from jensen.fit.search.rows import evaluated, final, pass_work, search_rows
 from jensen.fit.search.soundness import Degenerate, verdict
 from jensen.fit.search.splitting import Splits
-from jensen.fit.search.together import Start, first_trails, in_bursts
+from jensen.fit.search.together import Start, first_trails, in_bursts, short_ends
 from jensen.fit.starts.descent import FAR, NEAR, components_above, descended, enlarged
 from jensen.fit.starts.draw import StartKind, draw_start
 from jensen.fit.summary import DataSummary
 from jensen.models.mixture import Assessment, Mixture
 from jensen.numerics.streams import stream
-from jensen.solve.loop import Limits, continued, run
+from jensen.solve.begun import whole_run
+from jensen.solve.loop import Limits, continued
 from jensen.solve.stopping import AitkenRule
 from jensen.solve.variants import Accelerate, Plain
 
@@ -139,9 +140,13 @@ class MixtureLandscape(Climbing):
         size = np.abs(self.data.rows).max(axis=0, initial=0.0)
         long = pass_work(self.treated.gaussians, self.n_rows) > _LONG
         among = self.source is not self.rows or not isinstance(self.treated, NoOutliers)
-        if not long or among or (size > _SINGLE * self.data.scale).any():
+        if not (long or self.quick) or among or (size > _SINGLE * self.data.scale).any():
             return self.source
         return ArraySource(self.data.rows.astype(np.float32), self.rows.row_weight, single=True)
+
+    def _rough_of(self, rows: ArraySource) -> ArraySource:
+        """The rows, or those that count of them, for short runs."""
+        return self.rough if rows is self.rows else rows
 
     @cached_property
     def quick(self) -> bool:
@@ -168,13 +173,14 @@ class MixtureLandscape(Climbing):
             return Drawn(*self.make(index))
 
         def steps(mixture: Mixture, params: Parameters, n_iter: int) -> tuple[Parameters, float]:
-            rule = AitkenRule(rows.weight, tol=self.tolerance)
-            limits = replace(self.limits, max_iter=n_iter)
-            ended = run(Plain("off").solver(mixture, rule), passed, params, rule, limits)
-            if ended.status is Status.INTERRUPTED:
+            try:
+                (ended,) = short_ends(mixture, passed, [params], n_iter, self.tolerance)
+            except KeyboardInterrupt:
                 self.interrupted = True
-                raise KeyboardInterrupt
-            return ended.params, ended.passes
+                raise
+            if ended is None:
+                raise NumericalFailure("a mixture on the way has no density")
+            return ended.point()[0], ended.steps + 1.0
 
         above = draw_start("kmeans", enlarged(gaussians, many), table, rng)
         params, passes = descended(gaussians, above, rows, steps, height.steps)
@@ -203,7 +209,7 @@ class MixtureLandscape(Climbing):
                     self.told(index) if n_iter is None else None,
                 )
 
-        runs = iter(self._in_turn(self.variant if n_iter is None else Plain("off"), starts()))
+        runs = iter(self._in_turn(starts(), short=n_iter is not None))
         found = list[tuple[str, Run[Any] | NumericalFailure]]()
         for one in drawn:
             run = one if isinstance(one, NumericalFailure) else next(runs)
@@ -219,7 +225,7 @@ class MixtureLandscape(Climbing):
         if not self.quick:
             return super().climb_all(starts, n_iter, before, together)
         steps = [min(n_iter, self.limits.max_iter - done) for done in before]
-        return self._in_turn(Plain("off"), ((start, most, None) for start, most in zip(starts, steps, strict=True)))
+        return self._in_turn(((start, most, None) for start, most in zip(starts, steps, strict=True)), short=True)
 
     def finish_all(
         self, starts: Sequence[Parameters], indices: Sequence[int | None], together: Together
@@ -229,27 +235,39 @@ class MixtureLandscape(Climbing):
             return super().finish_all(starts, indices, together)
         most = self.limits.max_iter
         asked = ((start, most, self.told(index)) for start, index in zip(starts, indices, strict=True))
-        return self._in_turn(self.variant, asked)
+        return self._in_turn(asked, short=False)
 
-    def _in_turn(self, variant: Plain, asked: Iterable[_Asked]) -> list[Run[Any] | NumericalFailure]:
-        """Runs, one after another, while threads take the first bursts of the next ones."""
+    def _in_turn(self, asked: Iterable[_Asked], short: bool) -> list[Run[Any] | NumericalFailure]:
+        """Runs, one after another, while threads take the first bursts of the next ones; short ones are plain."""
+        variant, source = (Plain("off"), self.rough) if short else (self.variant, self.source)
         solver = variant.solver(self.model, AitkenRule(self.source.weight, tol=self.tolerance))
-        block, waiting = self.source.block(0), deque[_Asked]()
+        block, waiting = source.block(0), deque[_Asked]()
 
         def runs() -> Iterator[Start]:
             for start, most, told in asked:
                 waiting.append((start, most, told))
-                yield self.model, start, solver.journey(solver.init(start), self.source, most), block
+                yield self.model, start, solver.journey(solver.init(start), source, most), block
 
         found = list[Run[Any] | NumericalFailure]()
-        with closing(first_trails(runs(), self.limits.deadline)) as trails:
+        with closing(first_trails(runs(), self.limits.deadline, ends_only=short)) as trails:
             for trail in trails:
                 start, most, told = waiting.popleft()
+                whole = self._whole(trail, most) if short and trail is not None else None
                 try:
-                    found.append(self._run(variant, start, most, told, trail))
+                    known = None if short else trail
+                    found.append(self._run(variant, start, most, told, known, source) if whole is None else whole)
                 except NumericalFailure as failure:
                     found.append(failure)
         return found
+
+    def _whole(self, trail: Trail, most: int) -> Run[Any] | None:
+        """The short run that a trail is, if it is all of it."""
+        if self.interrupted or (self.limits.cancel is not None and self.limits.cancel.is_set()):
+            return None
+        ended = whole_run(trail, most, self.tolerance)
+        if ended is not None:
+            self.recent.append(ended)
+        return ended
 
     @property
     def variant(self) -> Plain:
@@ -269,7 +287,7 @@ class MixtureLandscape(Climbing):
         rows, params = self.treated.inliers(self.rows, run.params)
         if not rows.weight > 0:
             return Ways(())
-        rough = self.rough if rows is self.rows else rows
+        rough = self._rough_of(rows)
         found = gaussian_escapes(gaussians, rows, params, rng, drawn, self.together, self.splits, rough)
         besides = [] if drawn else self.treated.escapes(self.rows, run.params)
         if found is None and not besides:
@@ -286,7 +304,7 @@ class MixtureLandscape(Climbing):
 
         return Ways(portions(), unlikely=not besides and found is not None and found.unlikely)
 
-    def regroupings(self, run: Run[Any], number: int, in_vain: int) -> Iterator[Sequence[Parameters]]:
+    def regroupings(self, run: Run[Any], number: int) -> Generator[Sequence[Parameters], None, None]:
         """Of the Gaussians, on the rows that count for these."""
         gaussians = self.treated.gaussians
         rows, params = self.treated.inliers(self.rows, run.params)
@@ -294,8 +312,9 @@ class MixtureLandscape(Climbing):
             return
         share = 1.0 - float(rows.weight) / float(self.rows.weight)
         rng = stream(self.seed, "groups", number)
-        for portion in gaussian_regroupings(gaussians, rows, params, rng, in_vain):
-            yield [self.treated.around(gaussians.allowed(moved), share) for moved in portion]
+        with closing(gaussian_regroupings(gaussians, rows, params, rng, self._rough_of(rows))) as portions:
+            for portion in portions:
+                yield [self.treated.around(gaussians.allowed(moved), share) for moved in portion]
 
     def judge(self, run: Run[Any]) -> Verdict:
         """Faults and narrow components."""

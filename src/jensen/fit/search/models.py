@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,9 +105,9 @@ class ModelLandscape(Climbing):
         redrawn = redrawn_components(self.model, self.source, run.params, rng)
         return Ways([[(kind, self._record(params)) for kind, params in redrawn]])
 
-    def regroupings(self, run: Run[Any], number: int, in_vain: int) -> Iterator[Sequence[Parameters]]:
+    def regroupings(self, run: Run[Any], number: int) -> Generator[Sequence[Parameters], None, None]:
         """None: what is near what is not known here."""
-        return iter(())
+        yield from ()
 
     def _record(self, params: Any) -> Parameters:
         return params if isinstance(params, Parameters) else self.model.start(params)

@@ -7,10 +7,10 @@ merge changes; or in what a few rows decide, which other weights of the rows und
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from itertools import combinations
-from typing import cast
+from itertools import combinations, islice
 
 import numpy as np
 
@@ -20,28 +20,30 @@ from jensen.data.arrays import ArraySource
 from jensen.families.gaussian import Gaussian
 from jensen.families.moves import components_of, merge_losses, variances_of, with_components
 from jensen.fit.search.climbing import matched
-from jensen.fit.search.together import ShortEnd, short_ends, short_ends_of_all
+from jensen.fit.search.landscape import Together, serially
+from jensen.fit.search.together import Problem, ShortEnd, Starts, all_short_ends, short_ends_of_all
 from jensen.fit.starts.descent import enlarged
 from jensen.fit.starts.draw import spread_out
-from jensen.fit.starts.kmeans import nearest_labels, seed_rows
+from jensen.fit.starts.kmeans import nearest_labels, seed_rows_again
 from jensen.models.mixture import Mixture
 from jensen.numerics.order import draw_distinct
 
 # Sizes of a group, and what its neighbours are chosen by: the merge's loss times the exponential of so much noise.
 _SIZES, _NOISE = (3, 5), 0.3
-# Steps on the rows of a group; rows for each of its components at most.
-_LOCAL_STEPS, _LOCAL_ROWS = 16, 1_024
+# Steps on the rows of a group, and the gain to come at which they end; rows for each of its components at most.
+_LOCAL_STEPS, _LOCAL_TOL, _LOCAL_ROWS = 16, 0.01, 1_024
 # Nats and spreads within which a group has come back to where it was.
 _ALIKE, _NEAR = 2.0, 0.2
 # Steps with other weights.
 _SHAKEN_STEPS = 8
-# Of groups by plan: how large, how many for each component, among how many of its neighbours, and how often fitted.
-_SIZE, _GROUPS, _NEIGHBOURS, _FITS = 3, 4, 9, 12
+# Of groups by plan: how large, how many for each component, among how many of its neighbours, and how often fitted; of
+# how many one is fitted again, and how often.
+_SIZE, _GROUPS, _NEIGHBOURS, _FITS, _AGAIN, _MORE_FITS = 3, 4, 9, 16, 8, 40
 # Groups that are fitted before their ends are tried: where these lead higher, the others are not needed.
 _PORTION = 8
 # Their steps, and the gain to come at which these end; nats that tell ends apart, and that a group may lose, since
 # the components around it make up for much.
-_FIT_STEPS, _FIT_TOL, _APART, _LOST = 60, 0.1, 0.3, 60.0
+_FIT_STEPS, _FIT_TOL, _APART, _LOST = 60, 0.3, 2.0, 60.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +78,9 @@ class _Group:
         """The components `which`, by responsibilities (n, K) and labels (n,) of rows; None where these are too few."""
         family: Gaussian = model.family  # type: ignore[assignment]
         size, d = len(which), family.n_features
-        rows = np.flatnonzero(np.isin(labels, which))
+        own = np.zeros(family.n_components, dtype=bool)
+        own[which] = True
+        rows = np.flatnonzero(own[labels])
         share = weight[rows] * resp[rows][:, which].sum(axis=1)
         if len(rows) > size * _LOCAL_ROWS:
             some = np.sort(draw_distinct(share, rng, size * _LOCAL_ROWS))
@@ -92,11 +96,11 @@ class _Group:
             covariances=covariances[0] if family.layout == "tied" else covariances[which],
         )
         z = (x - x.mean(axis=0)) / np.where(scale > 0, scale, 1.0)
-        return cls(few, which, ArraySource(x, share), z, before)
+        return cls(few, which, ArraySource(x.astype(source.dtype), share, single=source.dtype == np.float32), z, before)
 
-    def seeds(self, rng: np.random.Generator) -> AnyArray:
-        """Rows to start from, by k-means++."""
-        return seed_rows(self.standardised, self.local.row_weights, len(self.which), rng)
+    def seeds(self, rng: np.random.Generator, times: int) -> AnyArray:
+        """Rows to start from, by k-means++, shape (times, m)."""
+        return seed_rows_again(self.standardised, self.local.row_weights, len(self.which), rng, times)
 
     def about(self, seeds: AnyArray) -> Array:
         """Variances (d,) of the rows about the nearest of these."""
@@ -105,11 +109,23 @@ class _Group:
         family: Gaussian = self.model.family  # type: ignore[assignment]
         return np.asarray(weight @ about**2 / weight.sum() + family.ridge)
 
-    def started(self, seeds: AnyArray, variances: Array) -> Parameters:
-        """Components on these rows, of equal weights and with these variances."""
-        equal = np.full(len(self.which), 1.0 / len(self.which))
+    def started(self, seeds: AnyArray, variances: Array) -> Starts:
+        """Where the components are; and each time on these rows (times, m), of equal weights with these variances."""
+        before, times = self.before, len(seeds)
         covariances = spread_out(self.model, variances)
-        return self.before.replace(weights=equal, means=self.local.x[seeds], covariances=covariances)
+        return Starts(
+            before,
+            np.concatenate([before["weights"][None], np.full(seeds.shape, 1.0 / seeds.shape[1])]),
+            np.concatenate([before["means"][None], self.local.x[seeds]]),
+            np.concatenate([before["covariances"][None], np.broadcast_to(covariances, (times, *covariances.shape))]),
+        )
+
+    @property
+    def spread(self) -> Array:
+        """Variances (d,) within the components as they are now, on average."""
+        family: Gaussian = self.model.family  # type: ignore[assignment]
+        weights, _, covariances = components_of(family.layout, self.before)
+        return np.asarray(weights @ variances_of(family.layout, covariances, family.n_features))
 
     def within(self, model: Mixture, params: Parameters, own: Parameters) -> Parameters:
         """The whole with other components in the group's place, of the same weight together."""
@@ -122,55 +138,74 @@ class _Group:
 
 
 def regrouped(
-    model: Mixture, source: ArraySource, weight: Array, resp: Array, params: Parameters, rng: np.random.Generator
-) -> tuple[float, Parameters] | None:
-    """A random component and some neighbours, fitted from k-means++ seeds on the rows that are most probably theirs.
+    model: Mixture,
+    source: ArraySource,
+    weight: Array,
+    resp: Array,
+    params: Parameters,
+    streams: Sequence[np.random.Generator],
+    together: Together = serially,
+) -> list[tuple[float, Parameters]]:
+    """Random components and some neighbours, fitted from k-means++ seeds on the rows that are most probably theirs.
 
     Parameters
     ----------
     model : Mixture
         Of K Gaussian components.
     source : ArraySource
-        n rows.
+        n rows, in single precision if that will do.
     weight : ndarray of shape (n,)
         Their weights.
     resp : ndarray of shape (n, K)
         Responsibilities at `params`.
     params : Parameters
         An optimum.
-    rng : numpy.random.Generator
-        Chooses the group, and seeds.
+    streams : sequence of numpy.random.Generator
+        Each chooses a group, and its seeds.
+    together : callable
+        Applies a function to short runs, in threads or not.
 
     Returns
     -------
-    tuple of float and Parameters, or None
-        What the group's own rows gain, and the whole; None where the group has too few rows, or no sound end.
+    list of (float, Parameters)
+        What a group's own rows gain, and the whole; none of a group that has too few rows, has no sound end, or has
+        come back to where it was.
 
     Raises
     ------
     KeyboardInterrupt
-        If the group's own run is interrupted.
+        If a group's own run is interrupted.
     """
-    k = model.n_components
+    k, labels = model.n_components, resp.argmax(axis=1)
     nearness = _nearness(model, params, float(weight.sum()))
-    size, chosen = min(int(rng.integers(*_SIZES)), k), int(rng.integers(k))
-    by = nearness[chosen] * np.exp(_NOISE * rng.standard_normal(k))
-    by[chosen] = -np.inf
-    which = np.sort(np.argsort(by, kind="stable")[:size])
-    group = _Group.of(model, source, weight, resp, resp.argmax(axis=1), params, which, rng)
-    if group is None:
-        return None
-    seeds = group.seeds(rng)
-    variances = group.about(seeds)
-    start, scale = group.started(seeds, variances), np.sqrt(variances)
-    ended = _climbed(group.model, group.local, start, _LOCAL_STEPS, 0.01)
-    if ended is None:
-        return None
-    height, reached = ended
-    gain = height - group.model.objective(group.before, group.local.fold(group.model.expect, group.before))
-    if abs(gain) < _ALIKE and matched(reached["means"] / scale, group.before["means"] / scale, _NEAR):
-        return None
-    return float(gain), group.within(model, params, reached)
+    groups = list[tuple[_Group, Array]]()
+
+    def problems() -> Iterator[Problem]:
+        for rng in streams:
+            size, chosen = min(int(rng.integers(*_SIZES)), k), int(rng.integers(k))
+            by = nearness[chosen] * np.exp(_NOISE * rng.standard_normal(k))
+            by[chosen] = -np.inf
+            which = np.sort(np.argsort(by, kind="stable")[:size])
+            group = _Group.of(model, source, weight, resp, labels, params, which, rng)
+            if group is None:
+                continue
+            seeds = group.seeds(rng, 1)
+            variances = group.about(seeds[0])
+            groups.append((group, np.sqrt(variances)))
+            yield group.model, group.local, group.started(seeds, variances)
+
+    found = list[tuple[float, Parameters]]()
+    ends = all_short_ends(problems(), _LOCAL_STEPS, _LOCAL_TOL, together)
+    for (group, scale), (_, ended) in zip(groups, ends, strict=True):
+        reached = None if ended is None else _sound(group.model, ended)
+        if ended is None or reached is None:
+            continue
+        here = group.model.objective(group.before, group.local.fold(group.model.expect, group.before))
+        gain = float(ended.objective - here)
+        back = abs(gain) < _ALIKE and matched(reached["means"] / scale, group.before["means"] / scale, _NEAR)
+        if not back:
+            found.append((gain, group.within(model, params, reached)))
+    return found
 
 
 def regroupings(
@@ -180,9 +215,10 @@ def regroupings(
     resp: Array,
     params: Parameters,
     rng: np.random.Generator,
-    in_vain: int = 0,
-) -> Iterator[list[tuple[float, Parameters]]]:
+) -> Generator[list[tuple[float, Parameters]], None, None]:
     """Every group of three neighbours, fitted some times from seeds: all that it may be else, the nearest groups first.
+
+    Then the very nearest again, more often: they have more ends, and some lie close together.
 
     Parameters
     ----------
@@ -190,14 +226,13 @@ def regroupings(
         As for `regrouped`.
     rng : numpy.random.Generator
         Seeds.
-    in_vain : int, default=0
-        How many times these led nowhere: each time the nearer half is fitted again, which has more ends.
 
     Yields
     ------
     list of (float, Parameters)
-        Different ends of some groups, the likeliest first, with what the groups' own rows gain by them. The others
-        follow when EM goes on, so that the way to a higher optimum may begin with a loss.
+        Ends of some groups that did not come before, the likeliest first, with what the groups' own rows gain by them.
+        The others follow when EM goes on, so that the way to a higher optimum may begin with a loss. While the caller
+        goes on from there, other groups are fitted.
 
     Raises
     ------
@@ -205,47 +240,47 @@ def regroupings(
         If a group's own run is interrupted.
     """
     groups = _neighbours(_nearness(model, params, float(weight.sum())))
-    groups = groups[: max(len(groups) >> in_vain, 1)]
-    seeds = rng.integers(2**63, size=len(groups))
-    labels, family = resp.argmax(axis=1), cast(Gaussian, model.family)
+    seeds = rng.integers(2**63, size=2 * len(groups))
+    labels = resp.argmax(axis=1)
+    # Of each group, the heights that it has been seen at, with the means there in standard deviations.
+    seen = dict[tuple[int, ...], list[tuple[float, Array]]]()
+    waiting = deque[_Group]()
 
-    def begun(numbers: Iterable[int]) -> Iterator[tuple[Mixture, ArraySource, list[Parameters]]]:
+    def begun() -> Iterator[Problem]:
         """Groups with where they are, and where else they may be sought."""
-        for i in numbers:
-            own = np.random.default_rng(seeds[i])
-            group = _Group.of(model, source, weight, resp, labels, params, np.array(groups[i]), own)
+        again = groups[: -(-len(groups) // _AGAIN)]
+        for number, (which, seed) in enumerate(zip([*groups, *again], seeds, strict=False)):
+            own, fits = np.random.default_rng(seed), _FITS if number < len(groups) else _MORE_FITS
+            group = _Group.of(model, source, weight, resp, labels, params, np.array(which), own)
             if group is None:
                 continue
-            begun_groups.append(group)
+            waiting.append(group)
             # Variances as they are now: those about the seeds take longer to find than some steps.
-            _, _, covariances = components_of(family.layout, group.before)
-            variances = group.before["weights"] @ variances_of(family.layout, covariances, family.n_features)
-            starts = [group.started(group.seeds(own), variances) for _ in range(_FITS)]
-            yield group.model, group.local, [group.before, *starts]
+            yield group.model, group.local, group.started(group.seeds(own, fits), group.spread)
 
-    def others(group: _Group, here: ShortEnd, ends: list[ShortEnd]) -> Iterator[tuple[float, Parameters]]:
+    def others(here: ShortEnd | None, ends: list[ShortEnd | None]) -> Iterator[tuple[float, Parameters]]:
         """Ends that differ, as the whole with what the group's own rows gain."""
-        if here is None or group.model.faults(*here[1:]):
+        group = waiting.popleft()
+        if here is None or group.model.faults(*here.point()):
             return
-        height, *_ = here
-        heights = [height]
+        scale = np.sqrt(group.spread)
+        known = seen.setdefault(tuple(group.which.tolist()), [(here.objective, group.before["means"] / scale)])
         for ended in ends:
-            if ended is None or ended[0] < height - _LOST or min(abs(ended[0] - other) for other in heights) <= _APART:
+            if ended is None or ended.objective < here.objective - _LOST:
                 continue
-            reached, fitted, statistics = ended
+            fitted, statistics = ended.point()
+            means, reached = fitted["means"] / scale, ended.objective
+            if any(abs(reached - height) <= _APART and matched(means, there, _NEAR) for height, there in known):
+                continue
             if not group.model.faults(fitted, statistics):
-                heights.append(reached)
-                yield reached - height, group.within(model, params, fitted)
+                known.append((reached, means))
+                yield reached - here.objective, group.within(model, params, fitted)
 
-    begun_groups = deque[_Group]()
-    for at in range(0, len(groups), _PORTION):
-        portion = begun(range(at, min(at + _PORTION, len(groups))))
-        found = [
-            end
-            for here, *ends in short_ends_of_all(portion, _FIT_STEPS, _FIT_TOL)
-            for end in others(begun_groups.popleft(), here, ends)
-        ]
-        yield sorted(found, key=lambda end: -end[0])
+    fitted = short_ends_of_all(begun(), _FIT_STEPS, _FIT_TOL)
+    with closing(fitted):
+        while portion := list(islice(fitted, _PORTION)):
+            found = [end for here, *ends in portion for end in others(here, ends)]
+            yield sorted(found, key=lambda end: -end[0])
 
 
 def _nearness(model: Mixture, params: Parameters, weight: float) -> Array:
@@ -273,23 +308,31 @@ def _neighbours(nearness: Array) -> list[tuple[int, ...]]:
 
 
 def shaken(
-    model: Mixture, source: ArraySource, weight: Array, params: Parameters, rng: np.random.Generator
-) -> Parameters | None:
+    model: Mixture,
+    source: ArraySource,
+    weight: Array,
+    params: Parameters,
+    streams: Sequence[np.random.Generator],
+    together: Together = serially,
+) -> list[Parameters]:
     """Some steps of EM with every row's weight w drawn anew, from a gamma distribution of mean and variance w.
 
     As in the Bayesian bootstrap (Rubin 1981). The sum over w rows of weight 1 has that distribution, so that weights
-    mean copies here, too. None where this has no sound end.
+    mean copies here, too. Nothing from a stream where this has no sound end.
     """
-    drawn = rng.gamma(weight)
-    if not drawn.sum() > 0:
-        return None
-    ended = _climbed(model, source.weighted(drawn * (weight.sum() / drawn.sum())), params, _SHAKEN_STEPS, 0.01)
-    return None if ended is None else ended[1]
+
+    def problems() -> Iterator[Problem]:
+        for rng in streams:
+            drawn = rng.gamma(weight)
+            if drawn.sum() > 0:
+                yield model, source.weighted(drawn * (weight.sum() / drawn.sum())), Starts.of([params])
+
+    ends = all_short_ends(problems(), _SHAKEN_STEPS, _LOCAL_TOL, together)
+    reached = [None if ended is None else _sound(model, ended) for (ended,) in ends]
+    return [params for params in reached if params is not None]
 
 
-def _climbed(
-    model: Mixture, source: ArraySource, start: Parameters, n_iter: int, tol: float
-) -> tuple[float, Parameters] | None:
-    """The objective and the parameters at the end of a short run; None if it is degenerate."""
-    (ended,) = short_ends(model, source, [start], n_iter, tol)
-    return None if ended is None or model.faults(*ended[1:]) else ended[:2]
+def _sound(model: Mixture, ended: ShortEnd) -> Parameters | None:
+    """The parameters at the end of a short run; None if it is degenerate."""
+    params, statistics = ended.point()
+    return None if model.faults(params, statistics) else params

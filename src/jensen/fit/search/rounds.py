@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -39,9 +40,10 @@ _LEVEL = 0.1
 _HOPELESS = 3
 # Starts of a round that are run to their end, where most are dropped; two, if the highest does not promise most.
 _FINISHED = 1
-# Where rounds do not agree: steps after groups were fitted anew, how many go together, the nats by which they may
-# seem to stay behind, the failures that end it, and how many times the passes of the search it may take.
-_GROUPED, _TOGETHER, _BEHIND, _FAILURES, _MORE = 12, 32, 1.0, 2, 12.0
+# Where rounds do not agree: how many groups fitted anew go together, and how many times the passes of the search all
+# this may take; their steps, and by how many nats they may then seem to stay behind.
+_TOGETHER, _MORE = 32, 12.0
+_STAGES = (4, 16.0), (8, 1.0), (12, 0.05)
 # Optima, from the best, whose plain log-likelihood is taken for the account.
 _ASSESSED = 12
 
@@ -103,7 +105,7 @@ class _Search:
                 if self._agreed():
                     ending = "agreed"
                     break
-                if self.plan.quick_groups and self._disagreed():
+                if self._groups_are_due():
                     ending = "disagreed"
                     break
                 if self.rounds >= _HOPELESS and all(place.verdict.faults for place in self.places):
@@ -139,7 +141,7 @@ class _Search:
         top.rounds += 1
         # From the best, draws may find a way that plans did not: where rounds disagree, and before their word is taken.
         best = self._best()
-        certain = best.run is self.plain or best.unlikely
+        certain = best.run is self.plain or best.unlikely or self._groups_are_due()
         if number and not certain and (top is not best or self._agreed()):
             best.in_vain += self._climb_out(best, drawn=True) is best
 
@@ -278,27 +280,29 @@ class _Search:
 
     def _regroup(self) -> None:
         """Where rounds did not agree: groups of the best optimum's components fitted anew, until this leads nowhere."""
-        most, failures = self.passes + _MORE * self.plan.max_passes, 0
-        while failures < _FAILURES and self.passes <= most:
+        most, risen = self.passes + _MORE * self.plan.max_passes, True
+        while risen and self.passes <= most:
             self._look_at_the_clock()
             self.batches += 1
-            place, tried = self._best(), False
-            for portion in self.land.regroupings(place.run, self.batches, failures):
-                tried = True
-                if self._first_higher(portion, place):
-                    break
-            if not tried:
-                return
-            failures = failures + 1 if self._best() is place else 0
+            place = self._best()
+            with closing(self.land.regroupings(place.run, self.batches)) as portions:
+                risen = any(self._first_higher(portion, place) for portion in portions)
 
     def _first_higher(self, tried: Sequence[Parameters], place: _Place) -> bool:
         """Whether one of these leads higher than a place; the rest are then not needed."""
-        origin = place.run
+        origin, here = place.run, heading(place.run)
         for at in range(0, len(tried), _TOGETHER):
-            runs = [run for run in self._climb_all(tried[at : at + _TOGETHER], _GROUPED) if run is not None]
-            # A group that loses for good is left, and so is one that has come back.
-            hopeful = [i for i, run in enumerate(runs) if heading(run) > heading(origin) - _BEHIND]
-            hopeful = [i for i in hopeful if not self._same(runs[i], origin)]
+            runs, hopeful = list[Run[Any]](), list[int]()
+            for number, (steps, behind) in enumerate(_STAGES):
+                if number == 0:
+                    found = self._climb_all(tried[at : at + _TOGETHER], steps)
+                    runs = [run for run in found if run is not None]
+                    hopeful = list(range(len(runs)))
+                else:
+                    for i, more in zip(hopeful, self._climb_all([runs[i].params for i in hopeful], steps), strict=True):
+                        runs[i] = runs[i] if more is None else continued(runs[i], more)
+                # A group that loses for good is left, and so is one that has come back.
+                hopeful = [i for i in hopeful if heading(runs[i]) > here - behind and not self._same(runs[i], origin)]
             risen = set[int]()
             for i, finished in zip(hopeful, self._finish_all([runs[i].params for i in hopeful]), strict=True):
                 if finished is None:
@@ -368,9 +372,10 @@ class _Search:
             confirmed += min(best.in_vain, self.plan.in_vain)
         return unanimous or best.run is self.plain or confirmed >= self.plan.agreeing + (best.rounds < self.rounds)
 
-    def _disagreed(self) -> bool:
-        """Whether no more than half of several rounds ended at the best optimum."""
-        return self.rounds > 1 and bool(self.places) and 2 * self._best().rounds <= self.rounds
+    def _groups_are_due(self) -> bool:
+        """Whether groups tell sooner, since no more than half of several rounds ended at the best optimum."""
+        apart = self.rounds > 1 and bool(self.places) and 2 * self._best().rounds <= self.rounds
+        return self.plan.quick_groups and apart
 
     def _map(self, function: Callable[[T], U], items: Sequence[T]) -> list[U]:
         return self._batch(lambda: self.together(function, items))

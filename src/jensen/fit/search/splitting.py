@@ -5,6 +5,7 @@ A search comes to the same component again and again, with others around it. Wha
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from jensen.data.arrays import ArraySource
 from jensen.families.gaussian import Gaussian
 from jensen.families.moves import components_of, log_determinants, variances_of
 from jensen.fit.search.landscape import Together, serially
-from jensen.fit.search.together import short_ends
+from jensen.fit.search.together import Problem, ShortEnd, Starts, all_short_ends
 from jensen.models.mixture import Mixture
 from jensen.numerics.order import draw_by_weight
 
@@ -23,9 +24,6 @@ from jensen.numerics.order import draw_by_weight
 _STEPS, _TOL = 16, 0.01
 # Rows of a component that its split looks at, and the share of them that may stand aside.
 _ROWS, _ASIDE = 1_024, 0.1
-# Rows of a component times squares of features from which its split is worth a thread: around short runs on fewer,
-# threads would only take turns at Python.
-_WORTH_A_THREAD = 1 << 17
 # Standard deviations, and logarithms of weights and of variances, within which a component is one that was met before.
 _ALIKE = 0.05
 
@@ -95,7 +93,7 @@ class Splits:
         rng : numpy.random.Generator
             Seeds.
         together : callable
-            Applies a function to the components, in threads or not.
+            Applies a function to short runs, in threads or not.
 
         Raises
         ------
@@ -110,15 +108,19 @@ class Splits:
         now = np.column_stack([logs, means, covariances.reshape(k, -1)])
         known = [self._known(row, spread, family.layout) for row, spread in zip(now, np.sqrt(variances), strict=True)]
         new = [j for j in range(k) if known[j] is None]
-        labels, seeds = resp.argmax(axis=1), rng.integers(2**63, size=k)
+        labels, uniforms = resp.argmax(axis=1), rng.random((k, 2))
         common = params["covariances"] if family.layout == "tied" else None
+        parts = list[Part | None]()
 
-        def split(j: int) -> Split | None:
-            share, own = weight * resp[:, j], np.random.default_rng(seeds[j])
-            return split_in_two(model, source, share, labels == j, own, common)
+        def problems() -> Iterator[Problem]:
+            for j in new:
+                part = Part.of(model, source, weight * resp[:, j], labels == j, uniforms[j])
+                parts.append(part)
+                if part is not None:
+                    yield part.two, part.local, part.starts
 
-        few = min(source.n_rows / k, _ROWS) * (d + 1) * (d + 2) < _WORTH_A_THREAD
-        looked = (serially if few else together)(split, new)
+        ends = iter(all_short_ends(problems(), _STEPS, _TOL, together))
+        looked = [None if part is None else part.split(next(ends), common) for part in parts]
         first = len(self.found)
         self.met = now[new] if self.met is None else np.concatenate([self.met, now[new]])
         self.found += looked
@@ -136,89 +138,114 @@ class Splits:
         return int(alike.argmax()) if alike.any() else None
 
 
-def split_in_two(
-    model: Mixture,
-    source: ArraySource,
-    share: Array,
-    own: AnyArray,
-    rng: np.random.Generator,
-    common: Array | None = None,
-) -> Split | None:
-    """The best of short runs of a mixture of two on a component's rows: along its axis, from two rows, from far out.
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A component's rows, and where a mixture of two begins there: along its axis, from two rows, from far out.
 
-    Parameters
+    Attributes
     ----------
-    model : Mixture
-        Of Gaussian components.
-    source : ArraySource
-        n rows.
-    share : ndarray of shape (n,)
-        Their weights times the component's responsibilities.
-    own : ndarray of shape (n,) of bool
-        The rows whose most probable component it is.
-    rng : numpy.random.Generator
-        Chooses among many rows, and the two.
-    common : ndarray of shape (d, d), optional
-        The covariance that all components share: what the two are worth is what they bring with it.
-
-    Returns
-    -------
-    Split or None
-        None where the rows are too few, or no run has a sound end.
+    two : Mixture
+        Of two components.
+    local : ArraySource
+        Some of the rows, in the precision of the search's.
+    starts : Starts
+        Where its short runs begin.
+    about : ndarray of shape (m, d)
+        The rows about their mean.
+    mean : ndarray of shape (d,)
+        Where that is.
+    alone : float
+        The log-likelihood of one component.
+    scale : float
+        Weight of all the component's rows, in units of these.
     """
-    family: Gaussian = model.family  # type: ignore[assignment]
-    rows = np.flatnonzero(own)
-    if len(rows) > _ROWS:
-        rows = np.sort(rng.choice(rows, _ROWS, replace=False))
-    d = family.n_features
-    if len(rows) < 2 * (d + 1):
-        return None
-    x, weight = np.asarray(source.x[rows], dtype=np.float64), share[rows]
-    total = weight.sum()
-    if total < 2 * (d + 1):
-        return None
-    scale = share.sum() / total
-    mean = weight @ x / total
-    about = x - mean
-    covariance = (weight[:, None] * about).T @ about / total + np.diag(family.ridge)
-    layout = {"full": covariance, "tied": covariance, "diag": np.diag(covariance)}
-    one = np.asarray(layout.get(family.layout, np.diag(covariance).mean()))
-    logs = log_determinants(family.layout, one[None], d)[0]
-    alone = -0.5 * total * (d * np.log(2 * np.pi) + logs + d)
-    values, vectors = np.linalg.eigh(covariance)
-    axis = vectors[:, -1] * np.sqrt(values[-1])
-    two = Mixture(family.of(2))
-    pair = x[draw_by_weight(weight, rng.random(2))]
-    spread = one * 0.5
-    covariances = spread if family.layout == "tied" else np.stack([spread, spread])
-    # A few rows that stand together far from the others are met from there alone.
-    aside = _aside(about @ vectors / np.sqrt(values), weight)
-    remote = weight[aside] @ x[aside] / weight[aside].sum()
-    starts = [
-        two.parameters(weights=shares, means=centres, covariances=covariances)
-        for shares, centres in (
-            (np.array([0.5, 0.5]), mean + np.array([[-0.8], [0.8]]) * axis),
-            (np.array([0.5, 0.5]), pair),
-            (np.array([1.0 - _ASIDE, _ASIDE]), np.stack([mean, remote])),
+
+    two: Mixture
+    local: ArraySource
+    starts: Starts
+    about: Array
+    mean: Array
+    alone: float
+    scale: float
+
+    @classmethod
+    def of(cls, model: Mixture, source: ArraySource, share: Array, own: AnyArray, uniforms: Array) -> Part | None:
+        """The part of a component, or None where the rows are too few.
+
+        Parameters
+        ----------
+        model : Mixture
+            Of Gaussian components.
+        source : ArraySource
+            n rows.
+        share : ndarray of shape (n,)
+            Their weights times the component's responsibilities.
+        own : ndarray of shape (n,) of bool
+            The rows whose most probable component it is.
+        uniforms : ndarray of shape (2,)
+            Numbers in [0, 1) that choose the two rows, and some of many.
+        """
+        family: Gaussian = model.family  # type: ignore[assignment]
+        rows = np.flatnonzero(own)
+        if len(rows) > _ROWS:
+            # As evenly as may be, from a place that is drawn.
+            rows = rows[((np.arange(_ROWS) + uniforms[0]) * (len(rows) / _ROWS)).astype(np.intp)]
+        d = family.n_features
+        if len(rows) < 2 * (d + 1):
+            return None
+        x, weight = np.asarray(source.x[rows], dtype=np.float64), share[rows]
+        total = float(weight.sum())
+        if total < 2 * (d + 1):
+            return None
+        mean = weight @ x / total
+        about = x - mean
+        covariance = (weight[:, None] * about).T @ about / total + np.diag(family.ridge)
+        layout = {"full": covariance, "tied": covariance, "diag": np.diag(covariance)}
+        one = np.asarray(layout.get(family.layout, np.diag(covariance).mean()))
+        logs = float(log_determinants(family.layout, one[None], d)[0])
+        values, vectors = np.linalg.eigh(covariance)
+        along = np.array([[-0.8], [0.8]]) * (vectors[:, -1] * np.sqrt(values[-1]))
+        # A few rows that stand together far from the others are met from there alone.
+        aside = _aside(about @ vectors / np.sqrt(values), weight)
+        remote = weight[aside] @ x[aside] / weight[aside].sum()
+        spread = np.broadcast_to(0.5 * one, one.shape if family.layout == "tied" else (2, *one.shape))
+        two = Mixture(family.of(2))
+        means = np.stack([mean + along, x[draw_by_weight(weight, uniforms)], np.stack([mean, remote])])
+        starts = Starts(
+            two.parameters(weights=[0.5, 0.5], means=means[0], covariances=spread),
+            np.array([[0.5, 0.5], [0.5, 0.5], [1.0 - _ASIDE, _ASIDE]]),
+            means,
+            np.broadcast_to(spread, (3, *spread.shape)),
         )
-    ]
-    best: tuple[float, Parameters] | None = None
-    for ended in short_ends(two, ArraySource(x, weight), starts, _STEPS, _TOL):
-        if ended is None:
-            continue
-        objective, params, statistics = ended
-        if (best is None or objective > best[0]) and not two.faults(params, statistics):
-            best = objective, params
-    if best is None:
-        return None
-    weights, means, covariances = components_of(family.layout, best[1])
-    if common is not None:
+        local = ArraySource(x.astype(source.dtype), weight, single=source.dtype == np.float32)
+        alone = -0.5 * total * (d * np.log(2 * np.pi) + logs + d)
+        return cls(two, local, starts, about, mean, alone, float(share.sum()) / total)
+
+    def split(self, ends: list[ShortEnd | None], common: Array | None) -> Split | None:
+        """The best of the ends, or None where none is sound.
+
+        Parameters
+        ----------
+        ends : list of ShortEnd or None
+            Of the short runs.
+        common : ndarray of shape (d, d) or None
+            The covariance that all components share, if they do: what the two are worth is what they bring with it.
+        """
+        family: Gaussian = self.two.family  # type: ignore[assignment]
+        for ended in sorted((end for end in ends if end is not None), key=lambda end: -end.objective):
+            params, statistics = ended.point()
+            if not self.two.faults(params, statistics):
+                break
+        else:
+            return None
+        weights, means, covariances = components_of(family.layout, params)
+        if common is None:
+            return Split(self.scale * (ended.objective - self.alone), weights, means, covariances)
         white = np.linalg.cholesky(common)
-        z, centres = np.linalg.solve(white, about.T).T, np.linalg.solve(white, (means - mean).T).T
+        z, centres = np.linalg.solve(white, self.about.T).T, np.linalg.solve(white, (means - self.mean).T).T
         apart = -0.5 * ((z[:, None, :] - centres) ** 2).sum(axis=2)
-        gain = weight @ (np.logaddexp.reduce(np.log(weights) + apart, axis=1) + 0.5 * (z**2).sum(axis=1))
-        return Split(scale * float(gain), weights, means, covariances)
-    return Split(scale * (best[0] - alone), weights, means, covariances)
+        gains = np.logaddexp.reduce(np.log(weights) + apart, axis=1) + 0.5 * (z**2).sum(axis=1)
+        return Split(self.scale * float(self.local.row_weights @ gains), weights, means, covariances)
 
 
 def _aside(z: Array, weight: Array) -> AnyArray:

@@ -9,17 +9,22 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, NamedTuple, cast
 
-from jensen.core.block import Block
+import numpy as np
+
+from jensen.core.block import Array, Block
 from jensen.core.contracts import Trail
 from jensen.core.parameters import Parameters
 from jensen.data.arrays import ArraySource
 from jensen.data.pool import helpers
 from jensen.errors import NumericalFailure
 from jensen.families.gaussian import Gaussian
-from jensen.kernels.choose import Flight, GaussianBurst
+from jensen.fit.search.landscape import Together
+from jensen.kernels.choose import Flight, GaussianBursts, GaussianTrail
 from jensen.models.mixture import Mixture
 from jensen.solve.loop import Limits, run, unless_interrupted
 from jensen.solve.stopping import AitkenRule
@@ -30,11 +35,69 @@ _AHEAD = 32
 
 # A run: its model, where it starts, its journey as ``EM.journey`` tells it, and its rows.
 Start = tuple[Mixture, Parameters, tuple[int, float, int | None] | None, Block]
-# Objective, parameters and statistics at the end of a short run; None for a start without density.
-ShortEnd = tuple[float, Parameters, Any] | None
 
 
-def first_trails(runs: Iterable[Start | None], deadline: float = math.inf) -> Generator[Trail | None, None, None]:
+@dataclass(frozen=True, eq=False)
+class Starts:
+    """Where several runs of a mixture begin.
+
+    Attributes
+    ----------
+    template : Parameters
+        A record of the mixture's parameters.
+    weights : ndarray of shape (starts, K)
+        Mixing proportions.
+    means : ndarray of shape (starts, K, d)
+        Means.
+    covariances : ndarray of shape (starts, ...)
+        Covariances in the layout of the family.
+    """
+
+    template: Parameters
+    weights: Array
+    means: Array
+    covariances: Array
+
+    @classmethod
+    def of(cls, starts: Sequence[Parameters]) -> Starts:
+        """One start at least, given one by one."""
+        stacked = (np.stack([start[name] for start in starts]) for name in ("weights", "means", "covariances"))
+        return cls(starts[0], *stacked)
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    def __getitem__(self, number: int) -> Parameters:
+        return self.template.replace(
+            weights=self.weights[number], means=self.means[number], covariances=self.covariances[number]
+        )
+
+
+# A mixture of Gaussian components, its rows, and where runs begin.
+Problem = tuple[Mixture, ArraySource, Starts]
+
+
+class ShortEnd(NamedTuple):
+    """The end of a short run.
+
+    Attributes
+    ----------
+    objective : float
+        There.
+    steps : int
+        That led there.
+    point : callable () -> (Parameters, statistics)
+        What is there, which may be degenerate.
+    """
+
+    objective: float
+    steps: int
+    point: Callable[[], tuple[Parameters, Any]]
+
+
+def first_trails(
+    runs: Iterable[Start | None], deadline: float = math.inf, ends_only: bool = False
+) -> Generator[Trail | None, None, None]:
     """What the first bursts of runs bring, in the order of the runs.
 
     Parameters
@@ -44,6 +107,8 @@ def first_trails(runs: Iterable[Start | None], deadline: float = math.inf) -> Ge
         before the first trail is given.
     deadline : float, default=inf
         Moment of ``time.perf_counter()`` after which no more bursts are begun.
+    ends_only : bool, default=False
+        Whether trails keep all objectives, but of their points the last two alone.
 
     Yields
     ------
@@ -63,7 +128,7 @@ def first_trails(runs: Iterable[Start | None], deadline: float = math.inf) -> Ge
         return None if trail is None or trail.done < 0 else model.along(params, trail, block)
 
     for start in runs:
-        burst = None if start is None or time.perf_counter() > deadline else _ready(start)
+        burst = None if start is None or time.perf_counter() > deadline else _ready(start, ends_only)
         if burst is not None:
             flight = Flight(helpers()) if flight is None else flight
             flight.add(burst)
@@ -74,33 +139,53 @@ def first_trails(runs: Iterable[Start | None], deadline: float = math.inf) -> Ge
         yield landed()
 
 
-def _ready(start: Start) -> GaussianBurst | None:
+def _ready(start: Start, ends_only: bool) -> GaussianBursts | None:
     """The first burst of a run, if it takes any."""
     model, params, journey, block = start
     if journey is None or not isinstance(model.family, Gaussian):
         return None
     steps, enough, leap_after = journey
-    return model.family.ready_burst(params, None, block, steps, model.equal_weights, enough, leap_after)
+    return model.family.ready_burst(params, None, block, steps, model.equal_weights, enough, leap_after, ends_only)
 
 
 def short_ends(
     model: Mixture, source: ArraySource, starts: Sequence[Parameters], n_iter: int, tol: float
-) -> list[ShortEnd]:
+) -> list[ShortEnd | None]:
     """Where short runs of EM lead that nobody looks at; see `short_ends_of_all`."""
-    (found,) = short_ends_of_all([(model, source, starts)], n_iter, tol)
+    (found,) = short_ends_of_all([(model, source, Starts.of(starts))], n_iter, tol)
     return found
 
 
+def all_short_ends(
+    problems: Iterable[Problem], n_iter: int, tol: float, together: Together
+) -> list[list[ShortEnd | None]]:
+    """The same of several problems; where the first takes no bursts, `together` has the runs of all of them."""
+    asked = iter(problems)
+    first = next(asked, None)
+    if first is None:
+        return []
+    if in_bursts(*first[:2]):
+        return list(short_ends_of_all(chain([first], asked), n_iter, tol))
+    listed = [first, *asked]
+    numbers = [(i, j) for i, (*_, starts) in enumerate(listed) for j in range(len(starts))]
+
+    def one(number: tuple[int, int]) -> ShortEnd | None:
+        model, source, starts = listed[number[0]]
+        return _plain_end(model, source, starts[number[1]], n_iter, tol)
+
+    ends = iter(together(one, numbers))
+    return [[next(ends) for _ in range(len(starts))] for *_, starts in listed]
+
+
 def short_ends_of_all(
-    problems: Iterable[tuple[Mixture, ArraySource, Sequence[Parameters]]], n_iter: int, tol: float
-) -> Iterator[list[ShortEnd]]:
+    problems: Iterable[Problem], n_iter: int, tol: float
+) -> Generator[list[ShortEnd | None], None, None]:
     """Where short runs of EM lead that nobody looks at: by their bursts alone, where they take bursts.
 
     Parameters
     ----------
-    problems : iterable of (Mixture, ArraySource, sequence of Parameters)
-        Of Gaussian components, their rows, and where the runs begin, one at least. Asked for in the caller's thread
-        while the runs of others are on their way.
+    problems : iterable of (Mixture, ArraySource, Starts)
+        Asked for in the caller's thread while the runs of others are on their way.
     n_iter : int
         Steps at most.
     tol : float
@@ -108,33 +193,39 @@ def short_ends_of_all(
 
     Yields
     ------
-    list of (float, Parameters, statistics) or None
-        For each problem the objectives at the ends, which may be degenerate; None for a start without density.
+    list of ShortEnd or None
+        For each problem its ends; None for a start without density.
 
     Raises
     ------
     KeyboardInterrupt
         If a run is interrupted.
     """
-    asked = deque[tuple[Mixture, ArraySource, Sequence[Parameters]]]()
+    flight: Flight | None = None
+    waiting, under_way = deque[tuple[Mixture, ArraySource, Starts, bool]](), 0
 
-    def runs() -> Iterator[Start]:
-        for model, source, starts in problems:
-            asked.append((model, source, starts))
-            block, journey = source.block(0), (n_iter, tol, None) if in_bursts(model, source) else None
-            yield from ((model, start, journey, block) for start in starts)
+    def ended() -> list[ShortEnd | None]:
+        model, source, starts, flies = waiting.popleft()
+        if not flies:
+            return [_plain_end(model, source, starts[i], n_iter, tol) for i in range(len(starts))]
+        assert flight is not None
+        return [_end_of(model, starts.template, flight.take(), source.block(0)) for _ in range(len(starts))]
 
-    found = list[ShortEnd]()
-    for trail in first_trails(runs()):
-        model, source, starts = asked[0]
+    for model, source, starts in problems:
+        bursts = None
         if in_bursts(model, source):
-            found.append(_end_of(trail))
-        else:
-            found.append(_plain_end(model, source, starts[len(found)], n_iter, tol))
-        if len(found) == len(starts):
-            yield found
-            asked.popleft()
-            found = []
+            stacked, block = (starts.weights, starts.means, starts.covariances), source.block(0)
+            bursts = cast(Gaussian, model.family).ready_bursts(stacked, block, n_iter, model.equal_weights, tol)
+        if bursts is not None:
+            flight = Flight(helpers()) if flight is None else flight
+            flight.add(bursts)
+        waiting.append((model, source, starts, bursts is not None))
+        under_way += len(starts)
+        while under_way > _AHEAD:
+            under_way -= len(waiting[0][2])
+            yield ended()
+    while waiting:
+        yield ended()
 
 
 def in_bursts(model: Mixture, source: ArraySource) -> bool:
@@ -143,17 +234,19 @@ def in_bursts(model: Mixture, source: ArraySource) -> bool:
     return isinstance(family, Gaussian) and source.n_blocks == 1 and family.in_bursts(source.block(0))
 
 
-def _end_of(trail: Trail | None) -> ShortEnd:
-    last = -1 if trail is None else len(trail.objectives) - 1
-    if trail is None or not math.isfinite(trail.objectives[last]):
+def _end_of(model: Mixture, template: Parameters, trail: GaussianTrail | None, block: Block) -> ShortEnd | None:
+    if trail is None or trail.done < 0:
         return None
-    return float(trail.objectives[last]), *trail.point(last)
+    last, objective = trail.done, float(trail.objective[trail.done])
+    if not math.isfinite(objective):
+        return None
+    return ShortEnd(objective, last, lambda: model.along(template, trail, block).point(last))
 
 
-def _plain_end(model: Mixture, source: ArraySource, start: Parameters, n_iter: int, tol: float) -> ShortEnd:
+def _plain_end(model: Mixture, source: ArraySource, start: Parameters, n_iter: int, tol: float) -> ShortEnd | None:
     rule = AitkenRule(source.weight, tol=tol)
     try:
         ended = unless_interrupted(run(Plain("off").solver(model, rule), source, start, rule, Limits(n_iter)))
     except NumericalFailure:
         return None
-    return ended.objective, ended.params, ended.statistics
+    return ShortEnd(ended.objective, ended.n_iter, lambda: (ended.params, ended.statistics))

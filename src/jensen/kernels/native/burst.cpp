@@ -19,7 +19,10 @@ namespace {
 
 constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 // A fall beyond this share of the objective is no rounding; gains below the other share are.
-constexpr double kFall = 1e-10, kNoise = 16.0 * std::numeric_limits<double>::epsilon();
+template <class T>
+constexpr double kFall = sizeof(T) == sizeof(double) ? 1e-10 : 1e-6;
+template <class T>
+constexpr double kNoise = 16.0 * std::numeric_limits<T>::epsilon();
 // Leaps set in where plain steps are expected to need more than so many, and that share of them, besides.
 constexpr double kSome = 15.0, kShare = 0.2;
 // And where no more than so many nats are to come: before that, EM may still be choosing where to go.
@@ -30,7 +33,8 @@ constexpr double kSame = 0.05;
 // Whether gains say twice running that there is nothing left to have; the rule that stops a run judges for itself.
 class Enough {
   public:
-    Enough(double tolerance, double objective) : tolerance_(tolerance), objective_(objective) {}
+    Enough(double tolerance, double noise, double objective)
+        : tolerance_(tolerance), noise_(noise), objective_(objective) {}
 
     // After a plain step; `ratio` is that of the gains to come where secants tell it.
     bool after(double objective, double ratio) {
@@ -44,7 +48,7 @@ class Enough {
         if (!(tolerance_ > 0.0) || (std::isnan(before_) && seen_ == 0)) return false;
         if (seen_ > 0) ratio = *std::max_element(ratios_, ratios_ + std::min(seen_, kRemembered));
         else ratio = before_ > 0.0 ? gain_ / before_ : 1.0;
-        const bool rounding = std::fabs(gain_) <= kNoise * std::fabs(objective);
+        const bool rounding = std::fabs(gain_) <= noise_ * std::fabs(objective);
         const bool rests = ratio >= 0.0 && ratio < 1.0 && gain_ * ratio / (1.0 - ratio) < tolerance_;
         small_ = rounding || rests ? small_ + 1 : 0;
         return small_ >= 2;
@@ -64,7 +68,7 @@ class Enough {
 
   private:
     static constexpr int kRemembered = 5;
-    double tolerance_, objective_, gain_ = kUnknown, before_ = kUnknown;
+    double tolerance_, noise_, objective_, gain_ = kUnknown, before_ = kUnknown;
     double ratios_[kRemembered] = {};
     int seen_ = 0, small_ = 0;
 };
@@ -100,14 +104,33 @@ bool any_coincide(Shape shape, int K, int d, const Mixture& mixture) {
     return false;
 }
 
+// The passes of an instruction set over rows of one precision.
+template <class T>
+struct Passes;
+
+template <>
+struct Passes<double> {
+    static constexpr auto scratch = &Kernels::scratch_double;
+    static constexpr auto kept = &Kernels::kept_double;
+    static constexpr auto moments = &Kernels::moments_double;
+};
+
+template <>
+struct Passes<float> {
+    static constexpr auto scratch = &Kernels::scratch_float;
+    static constexpr auto kept = &Kernels::kept_float;
+    static constexpr auto moments = &Kernels::moments_float;
+};
+
 // The E-step at the parameters of a record, into its moments and its objective.
+template <class T>
 class Expecting {
   public:
-    Expecting(const Kernels& kernels, const Task<double>& task, const MStep& step, const Maximizer& maximizer)
+    Expecting(const Kernels& kernels, const Task<T>& task, const MStep& step, const Maximizer& maximizer)
         : kernels_(kernels), task_(task), step_(step), maximizer_(maximizer), K_(task.K), d_(task.d),
           size_(covariance_size(task.shape, task.K, task.d)), scratch_(d_ * d_ + size_ + 3 * K_),
-          room_(kernels.scratch_double(task.d, task.K, task.shape)) {
-        if (const size_t size = kernels.kept_double(task.n, task.d, task.K, task.shape)) {
+          room_((kernels.*Passes<T>::scratch)(task.d, task.K, task.shape)) {
+        if (const size_t size = (kernels.*Passes<T>::kept)(task.n, task.d, task.K, task.shape)) {
             kept_.reset(new Scratch(size));
             task_.kept = kept_->get();
         }
@@ -144,7 +167,7 @@ class Expecting {
         task_.scatter = task_.first + K_ * d_;
         std::fill_n(task_.counts, numbers(), 0.0);
         task_.loglik = 0.0;
-        kernels_.moments_double(task_, room_.get());
+        (kernels_.*Passes<T>::moments)(task_, room_.get());
         marks(record)[static_cast<int>(Mark::objective)] = task_.loglik + maximizer_.log_prior(at);
         return -1;
     }
@@ -153,7 +176,7 @@ class Expecting {
 
   private:
     const Kernels& kernels_;
-    Task<double> task_;
+    Task<T> task_;
     const MStep& step_;
     const Maximizer& maximizer_;
     size_t K_, d_, size_;
@@ -164,10 +187,13 @@ class Expecting {
 
 }  // namespace
 
-Arrival burst(const Kernels& kernels, Task<double> task, const MStep& step, const Journey& journey, double* records) {
+template <class T>
+Arrival burst(const Kernels& kernels, Task<T> task, const MStep& step, const Journey& journey, double* records,
+              double* trace) {
     Maximizer maximizer(step, task.K, task.d);
-    Expecting expect(kernels, task, step, maximizer);
+    Expecting<T> expect(kernels, task, step, maximizer);
     const size_t length = record_size(task.shape, task.K, task.d), numbers = expect.numbers();
+    const auto point = [&](int number) { return records + number % journey.points * length; };
     const auto objective = [&](const double* record) { return record[length - kMarks]; };
     const auto mark = [&](double* record, bool plain, double passes) {
         double* const at = expect.marks(record);
@@ -186,7 +212,8 @@ Arrival burst(const Kernels& kernels, Task<double> task, const MStep& step, cons
     }
     if (!journey.from_start) expect.marks(records)[static_cast<int>(Mark::objective)] = kUnknown;
     mark(records, true, 1.0);
-    Enough rule(journey.enough, objective(records));
+    if (trace) trace[0] = objective(records);
+    Enough rule(journey.enough, kNoise<T>, objective(records));
     std::unique_ptr<Leaps> leaps;
     int before_leaps = 0;
     bool may_leap = journey.plain_first >= 0;
@@ -195,7 +222,7 @@ Arrival burst(const Kernels& kernels, Task<double> task, const MStep& step, cons
     bool stepped = false;
     int& t = found.done;
     while (t < journey.steps) {
-        double *const here = records + t * length, *const next = here + length;
+        double *const here = point(t), *const next = point(t + 1);
         if (stepped && !leaps && rule.after(objective(here), kUnknown)) return found;
         found.failed = maximizer.maximize(expect.moments(here), expect.mixture(here), expect.mixture(next));
         if (found.failed >= 0) return found;
@@ -220,7 +247,7 @@ Arrival burst(const Kernels& kernels, Task<double> task, const MStep& step, cons
                     found.accepted = 0;
                     leaps.reset();
                     may_leap = stepped = false;
-                    rule = Enough(journey.enough, objective(records + t * length));
+                    rule = Enough(journey.enough, kNoise<T>, objective(point(t)));
                     continue;
                 }
                 if (leaps->propose(next)) {
@@ -244,10 +271,14 @@ Arrival burst(const Kernels& kernels, Task<double> task, const MStep& step, cons
         mark(next, !leapt, passes);
         stepped = !leapt;
         ++t;
+        if (trace) trace[t] = objective(next);
         const double fall = objective(here) - objective(next);
-        if (!std::isfinite(objective(next)) || fall > kFall * std::max(std::fabs(objective(next)), 1.0)) return found;
+        if (!std::isfinite(objective(next)) || fall > kFall<T> * std::max(std::fabs(objective(next)), 1.0)) return found;
     }
     return found;
 }
+
+template Arrival burst(const Kernels&, Task<double>, const MStep&, const Journey&, double*, double*);
+template Arrival burst(const Kernels&, Task<float>, const MStep&, const Journey&, double*, double*);
 
 }  // namespace jensen

@@ -28,6 +28,7 @@ struct Journey {
     // nobody will ask for more. 0 takes them all.
     double enough = 0.0;
     int plain_first = -1;     // plain steps before the first leap; none leap where it is negative
+    int points = 0;           // records there is room for, two at least: all, or without leaps the last ones in turn
 };
 
 // Where it ended.
@@ -39,9 +40,12 @@ struct Arrival {
     int tried = 0, accepted = 0;  // leaps
 };
 
-// EM from the record in front of `records`, which has room for `steps` more. Its parameters are read, and its moments
-// too, unless the E-step there is asked for first. `task` brings the data. No point is lower than the one before, or
-// else it is the last.
-Arrival burst(const Kernels& kernels, Task<double> task, const MStep& step, const Journey& journey, double* records);
+// EM from the record in front of `records`; that of point t is number t modulo the points there is room for. Its
+// parameters are read, and its moments too, unless the E-step there is asked for first. `task` brings the data, and
+// `trace`, unless it is null, takes the objectives of all points. No point is lower than the one before, or else it is
+// the last; in single precision, but for rounding.
+template <class T>
+Arrival burst(const Kernels& kernels, Task<T> task, const MStep& step, const Journey& journey, double* records,
+              double* trace);
 
 }  // namespace jensen

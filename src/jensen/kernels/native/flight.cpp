@@ -8,8 +8,10 @@ namespace {
 constexpr double kWorthAThread = 1 << 22;
 
 double work_of(const Flown& burst) {
-    const Task<double>& task = burst.task;
-    return static_cast<double>(burst.journey.steps) * task.n * task.K * (task.d + 1) * (task.d + 2);
+    const auto work = [&](const auto& task) {
+        return static_cast<double>(burst.journey.steps) * task.n * task.K * (task.d + 1) * (task.d + 2);
+    };
+    return std::visit(work, burst.task);
 }
 
 }  // namespace
@@ -52,7 +54,8 @@ void Flight::fly(std::unique_lock<std::mutex>& lock) {
     std::exception_ptr error;
     try {
         Flown& one = entry.burst;
-        one.found = burst(*one.kernels, one.task, one.step, one.journey, one.records);
+        one.found = std::visit(
+            [&](const auto& task) { return burst(*one.kernels, task, one.step, one.journey, one.records, one.trace); }, one.task);
     } catch (...) {
         error = std::current_exception();
     }

@@ -8,6 +8,7 @@
 #include <exception>
 #include <mutex>
 #include <thread>
+#include <variant>
 #include <vector>
 
 #include "burst.hpp"
@@ -18,9 +19,9 @@ namespace jensen {
 struct Flown {
     const Kernels* kernels = nullptr;
     MStep step;
-    Task<double> task;
+    std::variant<Task<double>, Task<float>> task;
     Journey journey;
-    double* records = nullptr;
+    double *records = nullptr, *trace = nullptr;
     Arrival found;
 };
 

@@ -11,6 +11,7 @@
 #include <stdexcept>
 #include <string>
 #include <tuple>
+#include <variant>
 #include <vector>
 
 #include "dense.hpp"
@@ -158,8 +159,8 @@ jensen::MStep make_step(int shape, int rule, const Input& ridge, double count, c
 // What became of a burst: points, what ended it, leaps tried and accepted.
 using Ended = std::tuple<int, int, int, int>;
 
-// Bursts as Python hands them over, a tuple each: the M-step, the number of components, the journey, and room for
-// records. Arrays live as long as their flight does.
+// Bursts as Python hands them over, in tuples: the M-step, the number of components, the journey, and room for the
+// records of one burst or several, and for their objectives. Arrays live as long as their flight does.
 class Bursts {
   public:
     explicit Bursts(int helpers) : flight_(new jensen::Flight(helpers)) {}
@@ -168,11 +169,29 @@ class Bursts {
         flight_.reset();
     }
 
-    void add(const std::string& isa, const Matrix<double>& x, const std::optional<Input>& weight,
-             const nb::tuple& given) {
-        const jensen::Flown burst = burst_of(isa, x, weight, given);
+    template <class T>
+    void add(const std::string& isa, const Matrix<T>& x, const std::optional<Input>& weight, const nb::tuple& given) {
+        jensen::Flown burst;
+        const Task<T> task = task_of(x, weight, given, burst);
+        burst.kernels = &kernels_named(isa);
+        burst.task = task;
+        // Room for some points of each burst, and perhaps for all their objectives.
+        const auto records = nb::cast<nb::ndarray<double, nb::ndim<3>, nb::c_contig, nb::device::cpu>>(given[14], false);
+        const size_t starts = records.shape(0), steps = burst.journey.steps, points = records.shape(1);
+        const bool all = given[15].is_none();
+        const std::optional<Output> trace = all ? std::optional<Output>() : nb::cast<Output>(given[15], false);
+        if (records.shape(2) != jensen::record_size(task.shape, task.K, task.d) || points < (all ? steps + 1 : 2) ||
+            (!all && burst.journey.plain_first >= 0)) {
+            throw std::invalid_argument("arrays of the pass do not fit one another");
+        }
+        burst.journey.points = static_cast<int>(points);
+        double* const objectives = all ? nullptr : data_of(*trace, starts * (steps + 1));
         kept_.emplace_back(x, weight, given);
-        flight_->add(burst);
+        for (size_t i = 0; i < starts; ++i) {
+            burst.records = records.data() + i * points * records.shape(2);
+            burst.trace = all ? nullptr : objectives + i * (steps + 1);
+            flight_->add(burst);
+        }
     }
 
     size_t size() const { return flight_->size(); }
@@ -185,35 +204,33 @@ class Bursts {
     }
 
   private:
-    static jensen::Flown burst_of(const std::string& isa, const Matrix<double>& x, const std::optional<Input>& weight,
-                                  const nb::tuple& given) {
+    // The M-step and the journey go into the burst.
+    template <class T>
+    static Task<T> task_of(const Matrix<T>& x, const std::optional<Input>& weight, const nb::tuple& given,
+                           jensen::Flown& burst) {
         const auto input = [&](size_t i) { return nb::cast<Input>(given[i], false); };
         const auto perhaps = [&](size_t i) { return given[i].is_none() ? std::optional<Input>() : input(i); };
-        if (given.size() != 15) throw std::invalid_argument("a burst is handed over in 15 parts");
+        if (given.size() != 16) throw std::invalid_argument("bursts are handed over in 16 parts");
         const int shape = nb::cast<int>(given[0]), K = nb::cast<int>(given[9]), steps = nb::cast<int>(given[10]);
         const Input ridge = input(2);
-        jensen::Flown asked;
-        asked.kernels = &kernels_named(isa);
-        asked.step = make_step(shape, nb::cast<int>(given[1]), ridge, nb::cast<double>(given[3]), perhaps(4),
+        burst.step = make_step(shape, nb::cast<int>(given[1]), ridge, nb::cast<double>(given[3]), perhaps(4),
                                nb::cast<double>(given[5]), perhaps(6), nb::cast<double>(given[7]),
                                nb::cast<bool>(given[8]));
         if (K < 1 || x.shape(1) != ridge.size() || steps < 0) {
             throw std::invalid_argument("arrays of the pass do not fit one another");
         }
-        asked.task.n = static_cast<int64_t>(x.shape(0));
-        asked.task.d = static_cast<int>(x.shape(1));
-        asked.task.K = K;
-        asked.task.shape = static_cast<Shape>(shape);
-        asked.task.x = x.data();
-        asked.task.weight = weight ? data_of(*weight, x.shape(0)) : nullptr;
-        asked.journey = {steps, nb::cast<bool>(given[11]), nb::cast<double>(given[12]), nb::cast<int>(given[13])};
-        const Output records = nb::cast<Output>(given[14], false);
-        const size_t room = (static_cast<size_t>(steps) + 1) * jensen::record_size(asked.task.shape, K, asked.task.d);
-        asked.records = data_of(records, room);
-        return asked;
+        burst.journey = {steps, nb::cast<bool>(given[11]), nb::cast<double>(given[12]), nb::cast<int>(given[13])};
+        Task<T> task;
+        task.n = static_cast<int64_t>(x.shape(0));
+        task.d = static_cast<int>(x.shape(1));
+        task.K = K;
+        task.shape = static_cast<Shape>(shape);
+        task.x = x.data();
+        task.weight = weight ? data_of(*weight, x.shape(0)) : nullptr;
+        return task;
     }
 
-    std::vector<std::tuple<Matrix<double>, std::optional<Input>, nb::tuple>> kept_;
+    std::vector<std::tuple<std::variant<Matrix<double>, Matrix<float>>, std::optional<Input>, nb::tuple>> kept_;
     std::unique_ptr<jensen::Flight> flight_;
 };
 
@@ -368,7 +385,10 @@ NB_MODULE(_native, m) {
           nb::arg("first").noconvert(), nb::arg("scatter").noconvert(), nb::arg("last").none().noconvert());
     nb::class_<Bursts>(m, "Bursts", "Bursts under way.")
         .def(nb::init<int>(), nb::arg("helpers"))
-        .def("add", &Bursts::add, nb::arg("isa"), nb::arg("x").noconvert(), nb::arg("weight").none(), nb::arg("given"))
+        .def("add", &Bursts::add<double>, nb::arg("isa"), nb::arg("x").noconvert(), nb::arg("weight").none(),
+             nb::arg("given"))
+        .def("add", &Bursts::add<float>, nb::arg("isa"), nb::arg("x").noconvert(), nb::arg("weight").none(),
+             nb::arg("given"))
         .def("take", &Bursts::take, nb::arg("number"))
         .def("__len__", &Bursts::size);
     m.def("maximize", &maximize, nb::arg("shape"), nb::arg("rule"), nb::arg("ridge"), nb::arg("count"),

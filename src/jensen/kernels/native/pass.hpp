@@ -137,7 +137,7 @@ size_t kept_size(int64_t n, int d, int K, Shape shape) {
     if (may_whiten(d, shape)) return 0;
     Workspace<T> w;
     layout<T>(w, d, K, shape, nullptr);
-    return static_cast<size_t>((n + w.rows - 1) / w.rows * kept_block(w)) * sizeof(T) + 64;
+    return kept_bytes(n, w) + d * sizeof(double) + 64;
 }
 
 }  // namespace JENSEN_ISA
@@ -149,6 +149,7 @@ const Kernels JENSEN_ISA_TABLE = {
     &JENSEN_ISA::scratch_size<double>,
     &JENSEN_ISA::scratch_size<float>,
     &JENSEN_ISA::kept_size<double>,
+    &JENSEN_ISA::kept_size<float>,
     &JENSEN_ISA::moments<double>,
     &JENSEN_ISA::moments<float>,
     &JENSEN_ISA::rows<double>,

@@ -27,7 +27,7 @@ struct Task {
     int32_t* order = nullptr;  // (n,) scratch
     int32_t* starts = nullptr;  // (K + 1,) scratch
 
-    // Room for all rows as passes take them, of as many bytes as `Kernels::kept_double` says and aligned as the scratch
+    // Room for all rows as passes take them, of as many bytes as `Kernels` says and aligned as the scratch
     // is, or null. The first pass fills it in; those after it find there what they would bring in anew.
     void* kept = nullptr;
     bool is_kept = false;
@@ -53,6 +53,7 @@ struct Kernels {
     size_t (*scratch_float)(int d, int K, Shape shape);
     // Bytes of n rows that are kept from pass to pass; 0 where passes change them.
     size_t (*kept_double)(int64_t n, int d, int K, Shape shape);
+    size_t (*kept_float)(int64_t n, int d, int K, Shape shape);
     void (*moments_double)(Task<double>&, void* scratch);
     void (*moments_float)(Task<float>&, void* scratch);
     void (*rows_double)(const Task<double>&, const Rows&, void* scratch);

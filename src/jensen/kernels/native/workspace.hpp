@@ -152,15 +152,36 @@ size_t layout(Workspace<T>& w, int d, int K, Shape shape, char* base) {
     return at;
 }
 
+// Numbers of a sub-block that is kept: the transposed rows, and their weights.
+template <class T>
+int64_t kept_block(const Workspace<T>& w) {
+    return static_cast<int64_t>(w.padded + 1) * w.ld;
+}
+
+// All sub-blocks of n rows, in bytes, and behind them the origin.
+template <class T>
+size_t kept_bytes(int64_t n, const Workspace<T>& w) {
+    return static_cast<size_t>((n + w.rows - 1) / w.rows * kept_block(w)) * sizeof(T);
+}
+
+template <class T>
+double* kept_origin(const Task<T>& task, const Workspace<T>& w) {
+    return reinterpret_cast<double*>(static_cast<char*>(task.kept) + kept_bytes(task.n, w));
+}
+
 // Centres, factors and offsets in the kernel's precision and order. Factors carry sqrt(1/2), so that squares sum to
 // half the Mahalanobis distance.
 template <class T>
 void prepare(const Task<T>& task, Workspace<T>& w) {
     const int d = w.d, K = w.K;
     const double root_half = 0.70710678118654752440;
+    double* const kept = task.kept ? kept_origin(task, w) : nullptr;
     for (int j = 0; j < d; ++j) {
         w.origin[j] = 0.0;
         for (int k = 0; k < K; ++k) w.origin[j] += task.centres[static_cast<int64_t>(k) * d + j] / K;
+        // Rows that are kept stay about the origin that they were brought in with.
+        if (kept && task.is_kept) w.origin[j] = kept[j];
+        else if (kept) kept[j] = w.origin[j];
     }
     // A row's whitened numbers are no larger than this about the origin, or they would lose digits of the distances.
     double largest = 0.0;
@@ -317,12 +338,6 @@ void gather(const Task<T>& task, Workspace<T>& w, int64_t start, int count, int 
                           : task.weight ? static_cast<T>(task.weight[w.in_order ? task.order[at] : at])
                                         : T(1);
     }
-}
-
-// Numbers of a sub-block that is kept: the transposed rows, and their weights.
-template <class T>
-int64_t kept_block(const Workspace<T>& w) {
-    return static_cast<int64_t>(w.padded + 1) * w.ld;
 }
 
 // The same, from where an earlier pass left them, or kept for the next one.
