@@ -108,11 +108,13 @@ def how_searched(n_starts: int, linked: bool, n_searched: int) -> str:
     n_searched : int
         How many were searched as if each were alone.
     """
-    text = f"Each with {counted(n_starts, 'start')}{', and from the mixtures that it contains' if linked else ''}"
+    text = f"Each with {counted(n_starts, 'start')}{' or more' if n_searched else ''}"
+    text += ", and from the mixtures that it contains" if linked else ""
     if n_searched:
         text += " or that have a component more" if linked else ""
         led = "the leading one" if n_searched == 1 else f"{n_searched}, the leading ones among them,"
-        text += f"; {led} searched until starts and escapes agreed"
+        text += f"; {led} searched by itself" if n_searched == 1 else f"; {led} searched each by itself"
+        text += ", with more starts and escapes"
     return f"{text}."
 
 
