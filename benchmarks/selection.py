@@ -5,7 +5,9 @@ python -m benchmarks.selection [--repeats N] [--data A,B] [--large] [--write PAT
 All take turns in one run, with all threads and a stopping rule of their own: mclust's default, scikit-learn's default
 (four shapes, which are all it has), ours. mclust has one start for each cell, a cut of its tree of merges;
 `jensen-1` and `jensen-2` have one and two such cuts, `jensen` its default, which also draws starts and searches for the
-mixtures in the lead. Cells are compared by log-likelihood, without a ridge, where both are finite and ours is sound.
+mixtures in the lead. `jensen, same starts` has mclust's own cuts and nothing else; mclust's tree does not count against
+it: the ratio is to mclust without that. Cells are compared by log-likelihood, without a ridge, where both are finite
+and ours is sound.
 `--large` times the default on 100,000 x 5 besides.
 """
 
@@ -19,6 +21,7 @@ import subprocess
 import tempfile
 import time
 import warnings
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,35 +33,49 @@ _SCRIPT = Path(__file__).with_name("selection.R")
 _FOUR = ("full", "tied", "diag", "spherical")
 
 
-def ours(x: Any, n_init: Any, shapes: Any = "all") -> tuple[float, dict[str, Any]]:
+def ours(x: Any, n_init: Any, shapes: Any = "all", starts: Any = "auto") -> tuple[float, dict[str, Any]]:
     """Seconds, and the cells by name."""
     import jensen
 
     began = time.perf_counter()
-    found = jensen.select(x, covariance_type=shapes, n_init=n_init, reg_covar=0.0, random_state=0, progress=False)
+    found = jensen.select(
+        x, covariance_type=shapes, n_init=n_init, init_params=starts, reg_covar=0.0, random_state=0, progress=False
+    )
     return time.perf_counter() - began, {cell.name: cell for cell in found._found.cells}
 
 
-def mclust(x: Any, repeats: int) -> tuple[list[float], dict[str, float]]:
-    """Seconds of each repeat, and the BIC of every cell in mclust's sign; nothing where R or mclust is missing."""
+@dataclass(frozen=True)
+class Mclust:
+    """Seconds of mclust's table and of its tree, the BIC of every cell in its sign, and the cuts of the tree."""
+
+    seconds: list[float] = field(default_factory=list)
+    tree: list[float] = field(default_factory=list)
+    table: dict[str, float] = field(default_factory=dict)
+    cuts: dict[int, Any] = field(default_factory=dict)
+
+
+def mclust(x: Any, repeats: int) -> Mclust:
+    """The same data by mclust; nothing where R or mclust is missing."""
     if shutil.which("Rscript") is None:
-        return [], {}
+        return Mclust()
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "x.csv"
+        path, cuts = Path(folder) / "x.csv", Path(folder) / "cuts.csv"
         np.savetxt(path, x, delimiter=",", fmt="%.17g")
         done = subprocess.run(
-            ["Rscript", str(_SCRIPT), str(path), str(repeats)], capture_output=True, text=True, check=False
+            ["Rscript", str(_SCRIPT), str(path), str(repeats), str(cuts)], capture_output=True, text=True, check=False
         )
-    if done.returncode:
-        print(f"mclust left out: {done.stderr.strip().splitlines()[-1] if done.stderr else 'R failed'}")
-        return [], {}
-    first, *lines = done.stdout.strip().splitlines()
+        if done.returncode:
+            print(f"mclust left out: {done.stderr.strip().splitlines()[-1] if done.stderr else 'R failed'}")
+            return Mclust()
+        labels = np.loadtxt(cuts, delimiter=",").astype(int) - 1
+    first, second, *lines = done.stdout.strip().splitlines()
     table = {}
     for line in lines:
         name, *values = line.split()
         for k, value in enumerate(values, 1):
             table[f"{name},{k}"] = math.nan if value in ("NA", "NaN", "-Inf") else float(value)
-    return [float(value) for value in first.split()], table
+    seconds, tree = ([float(value) for value in line.split()] for line in (first, second))
+    return Mclust(seconds, tree, table, {k + 1: labels[:, k] for k in range(labels.shape[1])})
 
 
 def sklearn(x: Any, n_init: int) -> float:
@@ -103,6 +120,8 @@ def main() -> None:
         x = datasets.load(name).data
         x = x.reshape(len(x), -1)
         times: dict[str, list[float]] = {}
+        theirs = mclust(x, 1)
+        same = (1, "all", theirs.cuts)
         for _ in range(asked.repeats):
             for label, n_init in (("jensen-1", 1), ("jensen-2", 2), ("jensen", "auto")):
                 seconds, cells = ours(x, n_init)
@@ -110,8 +129,13 @@ def main() -> None:
             times.setdefault("jensen-1, four shapes", []).append(ours(x, 1, _FOUR)[0])
             for n_init in (1, 10):
                 times.setdefault(f"sklearn-{n_init}, four shapes", []).append(sklearn(x, n_init))
-            seconds_of, table = mclust(x, 1)
-            times.setdefault("mclust", []).extend(seconds_of)
+            if theirs.cuts:
+                times.setdefault("jensen, same starts", []).append(ours(x, *same)[0])
+            again = mclust(x, 1)
+            times.setdefault("mclust", []).extend(again.seconds)
+            times.setdefault("mclust without its tree", []).extend(
+                whole - tree for whole, tree in zip(again.seconds, again.tree, strict=True)
+            )
         middle = {label: statistics.median(values) for label, values in times.items() if values}
         lines += [
             f"{name}, {len(x)} x {x.shape[1]}",
@@ -120,11 +144,12 @@ def main() -> None:
         ]
         lines += ["|---|---|---|---|---|"]
         for label, seconds in middle.items():
-            ratio = f"{middle['mclust'] / seconds:.2f}" if "mclust" in middle else ""
+            rival = "mclust without its tree" if label == "jensen, same starts" else "mclust"
+            ratio = f"{middle[rival] / seconds:.2f}" if rival in middle else ""
             told = ["", ""]
-            if table and label in ("jensen-1", "jensen-2", "jensen"):
-                n_init = {"jensen-1": 1, "jensen-2": 2}.get(label, "auto")
-                compared = against(ours(x, n_init)[1], table)
+            asked_for = {"jensen-1": (1,), "jensen-2": (2,), "jensen": ("auto",), "jensen, same starts": same}
+            if theirs.table and label in asked_for:
+                compared = against(ours(x, *asked_for[label])[1], theirs.table)
                 worst = max(compared["behind"].values(), default=0.0)
                 told = [f"{len(compared['behind'])} of {compared['compared']}, by {worst:.3g} at most"]
                 told.append(str(compared["better"]))

@@ -107,6 +107,35 @@ def test_the_curves_are_drawn():
     assert found.plot(ax) is ax
 
 
+def test_partitions_are_started_from_before_anything_else():
+    # Where a start lies in the wrong optimum, a choice with that start alone does too, and a search does not.
+    x = IRIS.data
+    species = np.unique(IRIS.target, return_inverse=True)[1]
+    wrong = np.arange(150) % 3
+    asked = dict(n_components=3, covariance_type="EEE", reg_covar=0.0, random_state=0)
+    led = {}
+    starts = {"wrong": wrong, "species": species, "series": pd.Series(species), "float": species * 1.0}
+    for name, labels in starts.items():
+        (cell,) = jensen.select(x, n_init=1, init_params={3: labels}, **asked)._found.cells
+        led[name] = cell.fit.loglik
+        alone = jensen.GaussianMixture(
+            3, covariance_type="EEE", init_params=np.asarray(labels), reg_covar=0.0, n_init=1
+        )
+        assert cell.fit.loglik == pytest.approx(alone.fit(x).fit_result_.loglik, abs=1e-6)
+    assert led["species"] == led["series"] == led["float"] == pytest.approx(-256.354, abs=1e-3)
+    assert led["wrong"] < led["species"] - 1.0
+    searched = jensen.select(x, init_params={3: wrong}, **asked)
+    assert searched.best.fit_result_.loglik == pytest.approx(led["species"], abs=1e-3)
+    # Numbers without a partition have the starts that they have else, and a weight of 0 is no row.
+    asked = {**asked, "n_components": [2, 3], "covariance_type": ["EEE", "EII"]}
+    some, usual = (jensen.select(x, n_init=1, init_params=given, **asked) for given in ({3: wrong}, "auto"))
+    lower, upper = ([cell.fit.loglik for cell in found._found.cells] for found in (some, usual))
+    assert lower[:2] == upper[:2] and lower[2:] != upper[2:]
+    weight, more = np.r_[np.ones(150), 0.0], np.r_[x, x[:1] + 9.0]
+    padded = jensen.select(more, n_init=1, init_params={3: np.r_[wrong, 0]}, sample_weight=weight, **asked)
+    assert [cell.fit.loglik for cell in padded._found.cells] == pytest.approx(lower, abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -122,7 +151,12 @@ def test_the_curves_are_drawn():
         ({"sample_weight": [1.0]}, "sample_weight must have one entry per row"),
         ({"n_init": 0}, "n_init"),
         ({"reg_covar": -1}, "reg_covar"),
-        ({"init_params": np.zeros(272, int)}, "init_params must be a kind of start here"),
+        ({"init_params": np.zeros(272, int)}, "init_params must be a kind of start here, or a mapping"),
+        ({"init_params": {2: np.zeros(271, int)}}, r"init_params\[2\] as an array must be labels of shape \(272,\)"),
+        ({"init_params": {2: np.full(272, 2)}}, r"init_params\[2\] as labels must lie between 0 and .* = 1"),
+        ({"init_params": {2: np.full((272, 2), 0.5)}}, r"init_params\[2\] must be labels .*, got responsibilities"),
+        ({"init_params": {"2": np.zeros(272, int)}}, "numbers of components as its keys, got '2'"),
+        ({"init_params": {2: np.zeros(272, int)}, "noise": True}, "do not go with noise or trim"),
         ({"n_components": 400}, "more components than the 272 rows"),
         ({"columns": ["a"]}, "a"),
     ],

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from jensen.core.block import AnyArray
 from jensen.core.observers import Glance
 from jensen.core.printed import CardLike, Printed
 from jensen.data.arrays import ArraySource
@@ -26,6 +27,7 @@ from jensen.fit.selection.table import CRITERIA, Cell, Criterion, shapes_asked
 from jensen.fit.selection.table import Selection as Found
 from jensen.fit.settings import MixtureSettings
 from jensen.fit.starts.draw import StartKind
+from jensen.fit.starts.given import with_user_start
 from jensen.solve.variants import Accelerate
 
 
@@ -199,7 +201,7 @@ def select(
     sample_weight: Any = None,
     columns: Sequence[str | int] | None = None,
     n_init: Literal["auto"] | int = "auto",
-    init_params: Literal["auto"] | StartKind = "auto",
+    init_params: Literal["auto"] | StartKind | Mapping[int, Any] = "auto",
     reg_covar: Literal["auto"] | float = "auto",
     tol: Literal["auto"] | float = "auto",
     max_iter: Literal["auto"] | int = "auto",
@@ -237,8 +239,10 @@ def select(
     n_init : "auto" or int, default="auto"
         ``"auto"``: cuts of model-based hierarchical clusterings and drawn starts for every cell, and a search for those
         in the lead. A number is that of starts, the first a cut, and nothing is searched.
-    init_params : str, default="auto"
-        Another kind of start, as in `GaussianMixture`.
+    init_params : str or mapping of int to array-like of shape (n,), default="auto"
+        Another kind of start, as in `GaussianMixture`; or for numbers of components K the labels of the rows, from 0 to
+        K - 1, that mixtures of K components start from before anything else, such as the cuts of a hierarchical
+        clustering. With ``n_init=1`` they start from these alone.
     reg_covar, tol, max_iter, accelerate, equal_weights, prior, eigenvalue_ratio, noise, trim, degenerate
         As in `GaussianMixture`. Shapes that a constraint does not go with are left out with a reason.
     cv : int, default=None
@@ -286,8 +290,14 @@ def select(
         "accelerate": accelerate, "equal_weights": equal_weights, "prior": prior, "eigenvalue_ratio": eigenvalue_ratio,
         "noise": noise, "trim": trim, "degenerate": degenerate, "random_state": random_state, "max_time": max_time,
     }  # fmt: skip
-    if not isinstance(init_params, str):
-        raise InputError("init_params must be a kind of start here: arrays and functions fit one number of components")
+    partitions = dict[int, AnyArray]()
+    if isinstance(init_params, Mapping):
+        partitions, common["init_params"] = _partitions(init_params, ArraySource(table.data)), "auto"
+    elif not isinstance(init_params, str):
+        raise InputError(
+            "init_params must be a kind of start here, or a mapping from numbers of components to labels of the rows: "
+            "one array or function fits one number of components"
+        )
     GaussianMixture(**common)._validate_params()
     settings = MixtureSettings(
         n_components=1,
@@ -296,7 +306,7 @@ def select(
         max_iter=max_iter,
         accelerate=accelerate,
         n_init=n_init if isinstance(n_init, str) else int(n_init),
-        init=init_params,
+        init=common["init_params"],
         seed=seed_of(random_state),
         degenerate=degenerate,
         equal_weights=bool(equal_weights),
@@ -313,6 +323,7 @@ def select(
         found = select_mixture(
             source, counts, shapes, settings, criterion=criterion, feature_names=table.feature_names,
             observer=Glance(bar.on_search) if shown else None, max_time=float(max_time), cv=cv,
+            given=partitions,
         )  # fmt: skip
     for text in found.warnings:
         warnings.warn(text[:1].upper() + text[1:], JensenWarning, stacklevel=2)
@@ -324,6 +335,22 @@ def select(
 
 def _is_count(value: Any, least: int) -> bool:
     return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= least
+
+
+def _partitions(init_params: Mapping[int, Any], source: ArraySource) -> dict[int, AnyArray]:
+    """Labels of the rows by the number of components, checked."""
+    found = dict[int, AnyArray]()
+    for k, labels in init_params.items():
+        if not _is_count(k, 1):
+            raise InputError(f"init_params as a mapping must have numbers of components as its keys, got {k!r}")
+        try:
+            checked = with_user_start(source, labels, int(k)).arrays
+        except InputError as error:
+            raise InputError(str(error).replace("init_params", f"init_params[{k}]", 1)) from None
+        if "labels" not in checked:
+            raise InputError(f"init_params[{k}] must be labels of shape ({source.n_rows},), got responsibilities")
+        found[int(k)] = checked["labels"]
+    return found
 
 
 def _counts(n_components: Any) -> list[int]:

@@ -13,7 +13,7 @@ All of it happens on the table of different rows, in parallel, and the same for 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from jensen.core.block import AnyArray
 from jensen.core.contracts import Info, Run
 from jensen.core.observers import as_attentive
 from jensen.core.status import Status
@@ -70,6 +71,7 @@ def select_mixture(
     observer: SelectionObserver | None = None,
     max_time: float = np.inf,
     cv: int | None = None,
+    given: Mapping[int, AnyArray] | None = None,
 ) -> Selection:
     """Fit every combination of a number of components and a shape, and compare them.
 
@@ -94,6 +96,8 @@ def select_mixture(
         Seconds after which no further pass is begun.
     cv : int, optional
         Folds of a cross-validation, at least 2, for the held-out log-likelihood of every cell.
+    given : mapping of int to ndarray of shape (n,), optional
+        Labels of the rows, from 0 to K - 1, that mixtures of K components start from before anything else.
 
     Returns
     -------
@@ -110,13 +114,15 @@ def select_mixture(
     if settings.noise is not False or settings.trim > 0:
         if cv is not None:
             raise InputError("cv does not go with noise or trim, whose outliers are those of all rows: leave one out")
+        if given:
+            raise InputError("partitions as init_params do not go with noise or trim: leave one out")
         return select_alone(
             source, n_components, shapes, settings, criterion=criterion, feature_names=feature_names,
             observer=observer, max_time=max_time,
         )  # fmt: skip
     seed = fresh_seed() if settings.seed is None else settings.seed
     grid = _Grid(source, replace(settings, seed=seed), feature_names, observer, time.perf_counter(), max_time)
-    grid.criterion, grid.cv = criterion, cv
+    grid.criterion, grid.cv, grid.given = criterion, cv, given or {}
     status = Status.CONVERGED
     with single_threaded_blas():
         try:
@@ -164,6 +170,9 @@ class _Grid(CellRuns):
         assert self.settings.seed is not None
         d = self.source.x.shape[1]
         self.data = summarise(self.source, self.settings.seed)
+        if self.given:
+            rows = np.asarray(self.source.x, dtype=np.float64)
+            self.everything = replace(self.data, rows=rows, weight=self.source.row_weights)
         n_different = len(self.data.rows)
         kinds = {kind.name: kind for kind in (covariance_shape(shape, d) for shape in shapes)}
         # By freedom, so that what a shape contains comes before it.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from threading import Event
@@ -84,6 +84,10 @@ class CellRuns:
         The rows of the present round.
     labels : list of dict
         Cuts of the trees of merges, by number of clusters.
+    given : dict
+        Partitions of all the rows to start from before anything else, by the number of their parts.
+    everything : DataSummary
+        All the rows as they are, which these are partitions of.
     several : int
         Own starts of a cell, at least.
     looks : bool
@@ -113,6 +117,8 @@ class CellRuns:
     table: DataSummary
     rows: ArraySource
     labels: list[dict[int, Any]]
+    given: Mapping[int, AnyArray]
+    everything: DataSummary
     several: int
     looks: bool
     together: bool
@@ -237,18 +243,20 @@ class CellRuns:
         return state.model, start, journey, self.rows.block(0)
 
     def _starts(self, state: CellState) -> list[_Start]:
-        """Own starts of a cell: cuts of the trees, then such as are drawn; or of the kind that was asked for."""
+        """Own starts of a cell: what is given, cuts of the trees, drawn ones; or of the kind that was asked for."""
         # Nothing comes down to the largest ones.
         largest = self.looks and (state.k + 1, state.kind.name) not in self.of
         several = self.several + (_MORE if largest else 0)
         if not self.settings.mixes_starts:
             kind: Any = self.settings.init
             return [(kind, partial(self._draw, state, kind, i)) for i in range(1 if state.k == 1 else several)]
-        found: list[_Start] = [
-            ("merges", partial(from_labels, state.model, self.table, labels[state.k])) for labels in self.labels
-        ]
-        if state.k == 1:
-            return found[:1]
+        found = list[_Start]()
+        if state.k in self.given:
+            found.append(("given", partial(from_labels, state.model, self.everything, self.given[state.k])))
+        for labels in self.labels:
+            found.append(("merges", partial(from_labels, state.model, self.table, labels[state.k])))
+        if state.k == 1 or len(found) > several:
+            return found[: 1 if state.k == 1 else several]
         for i in range(several - len(found)):
             drawn = KINDS[i % len(KINDS)]
             found.append((drawn, partial(self._draw, state, drawn, i)))
@@ -272,7 +280,8 @@ class CellRuns:
             return []
         assert self.settings.seed is not None
         counts = sorted({state.k for state in self.states if not state.reason})
-        criteria = ("VVV", "affine")[: self.several]
+        # What is given comes in the place of the first ones.
+        criteria = ("VVV", "affine")[: self.several - all(k in self.given for k in counts)]
         trees = [hierarchy(self.table, criterion, self.settings.seed) for criterion in criteria]  # type: ignore[arg-type]
         return [{k: tree.labels(k) for k in counts} for tree in trees]
 
