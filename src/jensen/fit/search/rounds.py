@@ -40,10 +40,10 @@ _LEVEL = 0.1
 _HOPELESS = 3
 # Starts of a round that are run to their end, where most are dropped; two, if the highest does not promise most.
 _FINISHED = 1
-# Where rounds do not agree: how many groups fitted anew go together, and how many times the passes of the search all
-# this may take; their steps, and by how many nats they may then seem to stay behind.
-_TOGETHER, _MORE = 32, 12.0
-_STAGES = (4, 16.0), (8, 1.0), (12, 0.05)
+# Where rounds do not agree: how many times the passes of the search groups may take, how many go together, and their
+# first steps; then by how many nats they may seem to stay behind, and further steps.
+_MORE, _TOGETHER, _GROUPED = 12.0, 32, 4
+_STAGES = (16.0, 8), (1.0, 12), (0.05, 0)
 # Optima, from the best, whose plain log-likelihood is taken for the account.
 _ASSESSED = 12
 
@@ -292,17 +292,15 @@ class _Search:
         """Whether one of these leads higher than a place; the rest are then not needed."""
         origin, here = place.run, heading(place.run)
         for at in range(0, len(tried), _TOGETHER):
-            runs, hopeful = list[Run[Any]](), list[int]()
-            for number, (steps, behind) in enumerate(_STAGES):
-                if number == 0:
-                    found = self._climb_all(tried[at : at + _TOGETHER], steps)
-                    runs = [run for run in found if run is not None]
-                    hopeful = list(range(len(runs)))
-                else:
-                    for i, more in zip(hopeful, self._climb_all([runs[i].params for i in hopeful], steps), strict=True):
-                        runs[i] = runs[i] if more is None else continued(runs[i], more)
+            found = self._climb_all(tried[at : at + _TOGETHER], _GROUPED)
+            runs = [run for run in found if run is not None]
+            hopeful = list(range(len(runs)))
+            for behind, steps in _STAGES:
                 # A group that loses for good is left, and so is one that has come back.
                 hopeful = [i for i in hopeful if heading(runs[i]) > here - behind and not self._same(runs[i], origin)]
+                further = self._climb_all([runs[i].params for i in hopeful], steps) if steps else []
+                for i, more in zip(hopeful, further, strict=False):
+                    runs[i] = runs[i] if more is None else continued(runs[i], more)
             risen = set[int]()
             for i, finished in zip(hopeful, self._finish_all([runs[i].params for i in hopeful]), strict=True):
                 if finished is None:
