@@ -116,6 +116,22 @@ def test_groups_are_tried_where_rounds_did_not_agree():
     assert not land.regrouped
 
 
+def test_draws_come_before_a_third_round_where_groups_are_at_hand():
+    plan = Plan(starts=2, rounds=6, agreeing=3, in_vain=2)
+    quick = replace(plan, quick_groups=True)
+    # Two rounds and two batches in vain; else three rounds, and one.
+    for asked, rounds, batches in ((quick, 2, 2), (plan, 3, 1)):
+        land = Hills(round_by_round(TOP, TOP, TOP))
+        x, account = found(land, asked)
+        assert (x, account.rounds, account.ending) == (TOP, rounds, "agreed")
+        assert sum(drawn for *_, drawn in land.asked) == batches and not land.regrouped
+    # Where draws find something higher, rounds have not agreed on it, and groups are due.
+    land = Hills(round_by_round(MIDDLE, MIDDLE), {"drawn": [17], ("groups", TOP): [3]})
+    x, account = found(land, quick)
+    assert (x, account.rounds, account.ending) == (TOP, 2, "disagreed")
+    assert [place for place, _ in land.regrouped] == [TOP]
+
+
 def test_groups_come_instead_of_further_rounds_where_they_are_quick_and_rounds_disagree():
     groups = {("groups", MIDDLE): [17]}
     quick, rounds = Plan(starts=2, rounds=6, quick_groups=True), round_by_round(LOW, MIDDLE)

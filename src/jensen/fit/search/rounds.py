@@ -43,7 +43,9 @@ _FINISHED = 1
 # Where rounds do not agree: how many times the passes of the search groups may take, how many go together, and their
 # first steps; then by how many nats they may seem to stay behind, and further steps.
 _MORE, _TOGETHER, _GROUPED = 12.0, 32, 4
-_STAGES = (16.0, 8), (1.0, 12), (0.05, 0)
+_STAGES = (26.0, 8), (1.0, 12), (0.05, 0)
+# Batches of draws in vain that stand for a round where groups are at hand.
+_FOR_A_ROUND = 2
 # Optima, from the best, whose plain log-likelihood is taken for the account.
 _ASSESSED = 12
 
@@ -140,10 +142,14 @@ class _Search:
         top = self._climb_out(max(ended, key=lambda place: place.standing))
         top.rounds += 1
         # From the best, draws may find a way that plans did not: where rounds disagree, and before their word is taken.
-        best = self._best()
+        # Where groups are at hand if they find one, they come in the place of further rounds.
+        best, besides = self._best(), self.plan.in_vain if self.plan.quick_groups else 0
         certain = best.run is self.plain or best.unlikely or self._groups_are_due()
-        if number and not certain and (top is not best or self._agreed()):
-            best.in_vain += self._climb_out(best, drawn=True) is best
+        while number and not certain and (top is not best or self._agreed(besides)):
+            in_vain = self._climb_out(best, drawn=True) is best
+            best.in_vain += in_vain
+            if top is not best or not in_vain or self._agreed():
+                break
 
     def _starts(self, indices: range) -> list[_Place]:
         """Draw, climb a little and drop half of the starts, again, and run the rest to their end."""
@@ -358,7 +364,8 @@ class _Search:
     def _best(self) -> _Place:
         return max(self.places, key=lambda place: place.standing)
 
-    def _agreed(self) -> bool:
+    def _agreed(self, besides: int = 0) -> bool:
+        """Whether rounds agree, or would if so many batches of draws more had led nowhere."""
         if not self.places:
             return False
         best = self._best()
@@ -367,7 +374,8 @@ class _Search:
         unanimous = best.starts == len(self.ends) >= _UNANIMOUS
         # Where most rounds end elsewhere, ways are hard to find, and that none was found says little.
         if 2 * best.rounds >= self.rounds:
-            confirmed += min(best.in_vain, self.plan.in_vain)
+            in_vain = min(best.in_vain + besides, self.plan.in_vain)
+            confirmed += in_vain // _FOR_A_ROUND if self.plan.quick_groups else in_vain
         return unanimous or best.run is self.plain or confirmed >= self.plan.agreeing + (best.rounds < self.rounds)
 
     def _groups_are_due(self) -> bool:
