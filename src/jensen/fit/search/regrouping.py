@@ -38,12 +38,12 @@ _ALIKE, _NEAR = 2.0, 0.2
 _SHAKEN_STEPS = 8
 # Of groups by plan: how large, how many for each component, among how many of its neighbours, and how often fitted; of
 # how many one is fitted again, and how often.
-_SIZE, _GROUPS, _NEIGHBOURS, _FITS, _AGAIN, _MORE_FITS = 3, 4, 9, 16, 8, 40
+_SIZE, _GROUPS, _NEIGHBOURS, _FITS, _AGAIN, _MORE_FITS = 3, 4, 9, 24, 8, 80
 # Groups that are fitted before their ends are tried: where these lead higher, the others are not needed.
 _PORTION = 8
 # Their steps, and the gain to come at which these end; nats that tell ends apart, and that a group may lose, since
 # the components around it make up for much.
-_FIT_STEPS, _FIT_TOL, _APART, _LOST = 60, 0.3, 2.0, 60.0
+_FIT_STEPS, _FIT_TOL, _APART, _LOST = 60, 0.3, 0.5, 60.0
 
 
 @dataclass(frozen=True, eq=False)
