@@ -1,5 +1,8 @@
 """The search over Gaussian mixtures: on which rows, in which way, and how it ends on all of them."""
 
+import time
+from threading import Event
+
 import numpy as np
 import pytest
 from mixtures import SHAPES, fit, mixture, start_from, table
@@ -253,6 +256,26 @@ def test_short_runs_in_single_precision_tell_nothing(shape, offset, monkeypatch)
     joined = seen[-1].joined(short, finished)
     assert joined.passes == short.passes + finished.passes
     assert joined.trace == (finished.trace if offset == 0 else (*short.trace[:-1], *finished.trace))
+
+
+@pytest.mark.parametrize("why", ["cancel", "deadline"])
+def test_a_start_from_above_heeds_the_limits_of_the_search(why, monkeypatch):
+    # Where a pass takes long, runs go step by step, and no further one is begun.
+    monkeypatch.setattr(Gaussian, "in_bursts", lambda self, block: False)
+    model, cancel = mixture(4, 2, "full", 1e-4), Event()
+    limits = module.Limits(cancel=cancel) if why == "cancel" else module.Limits(deadline=time.perf_counter())
+    land = module.MixtureLandscape(
+        model, _summary(CLEAR[:300]), 0, lambda i: None, "off", limits, "avoid", module.serially, 1e-4, 1e-3,
+        from_above=True,
+    )  # fmt: skip
+    if why == "deadline":
+        # A pass to begin with and one for responsibilities, for five components that become four.
+        assert land.draw(0).passes == pytest.approx(2.0 * 5 / 4)
+        return
+    cancel.set()
+    with pytest.raises(KeyboardInterrupt):
+        land.draw(0)
+    assert land.interrupted
 
 
 def test_a_start_from_above_knows_nothing_of_trimming(monkeypatch):

@@ -174,7 +174,7 @@ class MixtureLandscape(Climbing):
 
         def steps(mixture: Mixture, params: Parameters, n_iter: int) -> tuple[Parameters, float]:
             try:
-                (ended,) = short_ends(mixture, passed, [params], n_iter, self.tolerance)
+                (ended,) = short_ends(mixture, passed, [params], n_iter, self.tolerance, self.limits)
             except KeyboardInterrupt:
                 self.interrupted = True
                 raise

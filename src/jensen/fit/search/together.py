@@ -10,7 +10,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, NamedTuple, cast
 
@@ -149,10 +149,15 @@ def _ready(start: Start, ends_only: bool) -> GaussianBursts | None:
 
 
 def short_ends(
-    model: Mixture, source: ArraySource, starts: Sequence[Parameters], n_iter: int, tol: float
+    model: Mixture,
+    source: ArraySource,
+    starts: Sequence[Parameters],
+    n_iter: int,
+    tol: float,
+    limits: Limits | None = None,
 ) -> list[ShortEnd | None]:
     """Where short runs of EM lead that nobody looks at; see `short_ends_of_all`."""
-    (found,) = short_ends_of_all([(model, source, Starts.of(starts))], n_iter, tol)
+    (found,) = short_ends_of_all([(model, source, Starts.of(starts))], n_iter, tol, limits)
     return found
 
 
@@ -178,7 +183,7 @@ def all_short_ends(
 
 
 def short_ends_of_all(
-    problems: Iterable[Problem], n_iter: int, tol: float
+    problems: Iterable[Problem], n_iter: int, tol: float, limits: Limits | None = None
 ) -> Generator[list[ShortEnd | None], None, None]:
     """Where short runs of EM lead that nobody looks at: by their bursts alone, where they take bursts.
 
@@ -190,6 +195,8 @@ def short_ends_of_all(
         Steps at most.
     tol : float
         Nats still to come at which a run ends.
+    limits : Limits, optional
+        Of runs that take no bursts, but for their steps: a burst is over before anybody would look.
 
     Yields
     ------
@@ -207,7 +214,7 @@ def short_ends_of_all(
     def ended() -> list[ShortEnd | None]:
         model, source, starts, flies = waiting.popleft()
         if not flies:
-            return [_plain_end(model, source, starts[i], n_iter, tol) for i in range(len(starts))]
+            return [_plain_end(model, source, starts[i], n_iter, tol, limits) for i in range(len(starts))]
         assert flight is not None
         return [_end_of(model, starts.template, flight.take(), source.block(0)) for _ in range(len(starts))]
 
@@ -243,10 +250,12 @@ def _end_of(model: Mixture, template: Parameters, trail: GaussianTrail | None, b
     return ShortEnd(objective, last, lambda: model.along(template, trail, block).point(last))
 
 
-def _plain_end(model: Mixture, source: ArraySource, start: Parameters, n_iter: int, tol: float) -> ShortEnd | None:
-    rule = AitkenRule(source.weight, tol=tol)
+def _plain_end(
+    model: Mixture, source: ArraySource, start: Parameters, n_iter: int, tol: float, limits: Limits | None = None
+) -> ShortEnd | None:
+    rule, limits = AitkenRule(source.weight, tol=tol), replace(limits or Limits(), max_iter=n_iter)
     try:
-        ended = unless_interrupted(run(Plain("off").solver(model, rule), source, start, rule, Limits(n_iter)))
+        ended = unless_interrupted(run(Plain("off").solver(model, rule), source, start, rule, limits))
     except NumericalFailure:
         return None
     return ShortEnd(ended.objective, ended.n_iter, lambda: (ended.params, ended.statistics))
