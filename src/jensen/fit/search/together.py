@@ -10,9 +10,10 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 
@@ -29,6 +30,8 @@ from jensen.models.mixture import Mixture
 from jensen.solve.loop import Limits, run, unless_interrupted
 from jensen.solve.stopping import AitkenRule
 from jensen.solve.variants import Plain
+
+T = TypeVar("T")
 
 # Runs that are asked for before the first of them is given.
 _AHEAD = 32
@@ -115,28 +118,45 @@ def first_trails(
     Trail or None
         None for a run that takes no bursts, that has no density at its start, or that the deadline came before.
     """
+    asked = (
+        (start, None if start is None or time.perf_counter() > deadline else _ready(start, ends_only), 1)
+        for start in runs
+    )
+    with closing(_landed(asked)) as landed:
+        for start, trails in landed:
+            if start is None or trails is None:
+                yield None
+                continue
+            model, params, _, block = start
+            (trail,) = trails
+            yield None if trail is None or trail.done < 0 else model.along(params, trail, block)
+
+
+def _landed(
+    asked: Iterable[tuple[T, GaussianBursts | None, int]],
+) -> Generator[tuple[T, list[GaussianTrail | None] | None], None, None]:
+    """What bursts of so many runs bring, beside what they came with; None for runs that take none.
+
+    Some are asked for before the first is given.
+    """
     flight: Flight | None = None
-    waiting = deque[Start | None]()
+    waiting, under_way = deque[tuple[T, bool, int]](), 0
 
-    def landed() -> Trail | None:
-        begun = waiting.popleft()
-        if begun is None:
-            return None
-        assert flight is not None
-        model, params, _, block = begun
-        trail = flight.take()
-        return None if trail is None or trail.done < 0 else model.along(params, trail, block)
+    def first() -> tuple[T, list[GaussianTrail | None] | None]:
+        one, flies, n_runs = waiting.popleft()
+        return one, [flight.take() for _ in range(n_runs)] if flight is not None and flies else None
 
-    for start in runs:
-        burst = None if start is None or time.perf_counter() > deadline else _ready(start, ends_only)
-        if burst is not None:
+    for one, bursts, n_runs in asked:
+        if bursts is not None:
             flight = Flight(helpers()) if flight is None else flight
-            flight.add(burst)
-        waiting.append(None if burst is None else start)
-        if len(waiting) > _AHEAD:
-            yield landed()
+            flight.add(bursts)
+        waiting.append((one, bursts is not None, n_runs))
+        under_way += n_runs
+        while under_way > _AHEAD:
+            under_way -= waiting[0][2]
+            yield first()
     while waiting:
-        yield landed()
+        yield first()
 
 
 def _ready(start: Start, ends_only: bool) -> GaussianBursts | None:
@@ -208,31 +228,21 @@ def short_ends_of_all(
     KeyboardInterrupt
         If a run is interrupted.
     """
-    flight: Flight | None = None
-    waiting, under_way = deque[tuple[Mixture, ArraySource, Starts, bool]](), 0
+    asked = ((problem, _ready_all(*problem, n_iter, tol), len(problem[2])) for problem in problems)
+    with closing(_landed(asked)) as landed:
+        for (model, source, starts), trails in landed:
+            if trails is None:
+                yield [_plain_end(model, source, starts[i], n_iter, tol, limits) for i in range(len(starts))]
+            else:
+                yield [_end_of(model, starts.template, trail, source.block(0)) for trail in trails]
 
-    def ended() -> list[ShortEnd | None]:
-        model, source, starts, flies = waiting.popleft()
-        if not flies:
-            return [_plain_end(model, source, starts[i], n_iter, tol, limits) for i in range(len(starts))]
-        assert flight is not None
-        return [_end_of(model, starts.template, flight.take(), source.block(0)) for _ in range(len(starts))]
 
-    for model, source, starts in problems:
-        bursts = None
-        if in_bursts(model, source):
-            stacked, block = (starts.weights, starts.means, starts.covariances), source.block(0)
-            bursts = cast(Gaussian, model.family).ready_bursts(stacked, block, n_iter, model.equal_weights, tol)
-        if bursts is not None:
-            flight = Flight(helpers()) if flight is None else flight
-            flight.add(bursts)
-        waiting.append((model, source, starts, bursts is not None))
-        under_way += len(starts)
-        while under_way > _AHEAD:
-            under_way -= len(waiting[0][2])
-            yield ended()
-    while waiting:
-        yield ended()
+def _ready_all(model: Mixture, source: ArraySource, starts: Starts, n_iter: int, tol: float) -> GaussianBursts | None:
+    """Short runs as bursts, if they take any."""
+    if not in_bursts(model, source):
+        return None
+    stacked, family = (starts.weights, starts.means, starts.covariances), cast(Gaussian, model.family)
+    return family.ready_bursts(stacked, source.block(0), n_iter, model.equal_weights, tol)
 
 
 def in_bursts(model: Mixture, source: ArraySource) -> bool:
