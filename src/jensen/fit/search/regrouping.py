@@ -110,14 +110,13 @@ class _Group:
         return np.asarray(weight @ about**2 / weight.sum() + family.ridge)
 
     def started(self, seeds: AnyArray, variances: Array) -> Starts:
-        """Where the components are; and each time on these rows (times, m), of equal weights with these variances."""
-        before, times = self.before, len(seeds)
+        """Components on these rows (times, m), each time, of equal weights and with these variances."""
         covariances = spread_out(self.model, variances)
         return Starts(
-            before,
-            np.concatenate([before["weights"][None], np.full(seeds.shape, 1.0 / seeds.shape[1])]),
-            np.concatenate([before["means"][None], self.local.x[seeds]]),
-            np.concatenate([before["covariances"][None], np.broadcast_to(covariances, (times, *covariances.shape))]),
+            self.before,
+            np.full(seeds.shape, 1.0 / seeds.shape[1]),
+            self.local.x[seeds],
+            np.broadcast_to(covariances, (len(seeds), *covariances.shape)),
         )
 
     @property
@@ -196,8 +195,8 @@ def regrouped(
 
     found = list[tuple[float, Parameters]]()
     ends = all_short_ends(problems(), _LOCAL_STEPS, _LOCAL_TOL, together)
-    for (group, scale), (_, ended) in zip(groups, ends, strict=True):
-        reached = None if ended is None else _sound(group.model, ended)
+    for (group, scale), (ended,) in zip(groups, ends, strict=True):
+        reached = None if ended is None else ended.sound(group.model)
         if ended is None or reached is None:
             continue
         here = group.model.objective(group.before, group.local.fold(group.model.expect, group.before))
@@ -256,12 +255,12 @@ def regroupings(
                 continue
             waiting.append(group)
             # Variances as they are now: those about the seeds take longer to find than some steps.
-            yield group.model, group.local, group.started(group.seeds(own, fits), group.spread)
+            yield group.model, group.local, group.started(group.seeds(own, fits), group.spread).behind(group.before)
 
     def others(here: ShortEnd | None, ends: list[ShortEnd | None]) -> Iterator[tuple[float, Parameters]]:
         """Ends that differ, as the whole with what the group's own rows gain."""
         group = waiting.popleft()
-        if here is None or group.model.faults(*here.point()):
+        if here is None or here.sound(group.model) is None:
             return
         scale = np.sqrt(group.spread)
         known = seen.setdefault(tuple(group.which.tolist()), [(here.objective, group.before["means"] / scale)])
@@ -328,11 +327,5 @@ def shaken(
                 yield model, source.weighted(drawn * (weight.sum() / drawn.sum())), Starts.of([params])
 
     ends = all_short_ends(problems(), _SHAKEN_STEPS, _LOCAL_TOL, together)
-    reached = [None if ended is None else _sound(model, ended) for (ended,) in ends]
+    reached = [None if ended is None else ended.sound(model) for (ended,) in ends]
     return [params for params in reached if params is not None]
-
-
-def _sound(model: Mixture, ended: ShortEnd) -> Parameters | None:
-    """The parameters at the end of a short run; None if it is degenerate."""
-    params, statistics = ended.point()
-    return None if model.faults(params, statistics) else params

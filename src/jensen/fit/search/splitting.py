@@ -233,8 +233,8 @@ class Part:
         """
         family: Gaussian = self.two.family  # type: ignore[assignment]
         for ended in sorted((end for end in ends if end is not None), key=lambda end: -end.objective):
-            params, statistics = ended.point()
-            if not self.two.faults(params, statistics):
+            params = ended.sound(self.two)
+            if params is not None:
                 break
         else:
             return None

@@ -67,6 +67,14 @@ class Starts:
         stacked = (np.stack([start[name] for start in starts]) for name in ("weights", "means", "covariances"))
         return cls(starts[0], *stacked)
 
+    def behind(self, first: Parameters) -> Starts:
+        """The same with another start in front."""
+        stacked = (
+            np.concatenate([first[name][None], array])
+            for name, array in (("weights", self.weights), ("means", self.means), ("covariances", self.covariances))
+        )
+        return Starts(self.template, *stacked)
+
     def __len__(self) -> int:
         return len(self.weights)
 
@@ -96,6 +104,11 @@ class ShortEnd(NamedTuple):
     objective: float
     steps: int
     point: Callable[[], tuple[Parameters, Any]]
+
+    def sound(self, model: Mixture) -> Parameters | None:
+        """The parameters there; None if they are degenerate."""
+        params, statistics = self.point()
+        return None if model.faults(params, statistics) else params
 
 
 def first_trails(
