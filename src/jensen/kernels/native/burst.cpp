@@ -104,24 +104,6 @@ bool any_coincide(Shape shape, int K, int d, const Mixture& mixture) {
     return false;
 }
 
-// The passes of an instruction set over rows of one precision.
-template <class T>
-struct Passes;
-
-template <>
-struct Passes<double> {
-    static constexpr auto scratch = &Kernels::scratch_double;
-    static constexpr auto kept = &Kernels::kept_double;
-    static constexpr auto moments = &Kernels::moments_double;
-};
-
-template <>
-struct Passes<float> {
-    static constexpr auto scratch = &Kernels::scratch_float;
-    static constexpr auto kept = &Kernels::kept_float;
-    static constexpr auto moments = &Kernels::moments_float;
-};
-
 // The E-step at the parameters of a record, into its moments and its objective.
 template <class T>
 class Expecting {
@@ -273,7 +255,8 @@ Arrival burst(const Kernels& kernels, Task<T> task, const MStep& step, const Jou
         ++t;
         if (trace) trace[t] = objective(next);
         const double fall = objective(here) - objective(next);
-        if (!std::isfinite(objective(next)) || fall > kFall<T> * std::max(std::fabs(objective(next)), 1.0)) return found;
+        const double most = kFall<T> * std::max(std::fabs(objective(next)), 1.0);
+        if (!std::isfinite(objective(next)) || fall > most) return found;
     }
     return found;
 }

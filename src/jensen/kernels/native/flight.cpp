@@ -54,8 +54,10 @@ void Flight::fly(std::unique_lock<std::mutex>& lock) {
     std::exception_ptr error;
     try {
         Flown& one = entry.burst;
-        one.found = std::visit(
-            [&](const auto& task) { return burst(*one.kernels, task, one.step, one.journey, one.records, one.trace); }, one.task);
+        const auto take = [&](const auto& task) {
+            return burst(*one.kernels, task, one.step, one.journey, one.records, one.trace);
+        };
+        one.found = std::visit(take, one.task);
     } catch (...) {
         error = std::current_exception();
     }

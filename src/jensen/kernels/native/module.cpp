@@ -23,6 +23,7 @@
 
 namespace nb = nanobind;
 using jensen::Kernels;
+using jensen::Passes;
 using jensen::Rows;
 using jensen::Scratch;
 using jensen::Shape;
@@ -34,6 +35,7 @@ template <class T>
 using Matrix = nb::ndarray<const T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using Input = nb::ndarray<const double, nb::c_contig, nb::device::cpu>;
 using Output = nb::ndarray<double, nb::c_contig, nb::device::cpu>;
+using Records = nb::ndarray<double, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 using Labels = nb::ndarray<int64_t, nb::c_contig, nb::device::cpu>;
 using Memory = nb::ndarray<int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
@@ -93,13 +95,8 @@ double moments(const std::string& isa, const Matrix<T>& x, const std::optional<I
         task.starts = starts.data();
     }
     nb::gil_scoped_release release;
-    if constexpr (sizeof(T) == sizeof(double)) {
-        Scratch scratch(kernels.scratch_double(task.d, task.K, task.shape));
-        kernels.moments_double(task, scratch.get());
-    } else {
-        Scratch scratch(kernels.scratch_float(task.d, task.K, task.shape));
-        kernels.moments_float(task, scratch.get());
-    }
+    Scratch scratch((kernels.*Passes<T>::scratch)(task.d, task.K, task.shape));
+    (kernels.*Passes<T>::moments)(task, scratch.get());
     return task.loglik;
 }
 
@@ -120,13 +117,8 @@ void rows(const std::string& isa, const Matrix<T>& x, int shape, const Input& ce
     out.responsibilities = responsibilities ? responsibilities->data() : nullptr;
     out.labels = labels ? labels->data() : nullptr;
     nb::gil_scoped_release release;
-    if constexpr (sizeof(T) == sizeof(double)) {
-        Scratch scratch(kernels.scratch_double(task.d, task.K, task.shape));
-        kernels.rows_double(task, out, scratch.get());
-    } else {
-        Scratch scratch(kernels.scratch_float(task.d, task.K, task.shape));
-        kernels.rows_float(task, out, scratch.get());
-    }
+    Scratch scratch((kernels.*Passes<T>::scratch)(task.d, task.K, task.shape));
+    (kernels.*Passes<T>::rows)(task, out, scratch.get());
 }
 
 // Check that an array holds at least `size` numbers.
@@ -176,20 +168,19 @@ class Bursts {
         burst.kernels = &kernels_named(isa);
         burst.task = task;
         // Room for some points of each burst, and perhaps for all their objectives.
-        const auto records = nb::cast<nb::ndarray<double, nb::ndim<3>, nb::c_contig, nb::device::cpu>>(given[14], false);
+        const Records records = nb::cast<Records>(given[14], false);
         const size_t starts = records.shape(0), steps = burst.journey.steps, points = records.shape(1);
-        const bool all = given[15].is_none();
-        const std::optional<Output> trace = all ? std::optional<Output>() : nb::cast<Output>(given[15], false);
-        if (records.shape(2) != jensen::record_size(task.shape, task.K, task.d) || points < (all ? steps + 1 : 2) ||
-            (!all && burst.journey.plain_first >= 0)) {
+        double* const trace =
+            given[15].is_none() ? nullptr : data_of(nb::cast<Output>(given[15], false), starts * (steps + 1));
+        if (records.shape(2) != jensen::record_size(task.shape, task.K, task.d) || points < (trace ? 2 : steps + 1) ||
+            (trace && burst.journey.plain_first >= 0)) {
             throw std::invalid_argument("arrays of the pass do not fit one another");
         }
         burst.journey.points = static_cast<int>(points);
-        double* const objectives = all ? nullptr : data_of(*trace, starts * (steps + 1));
         kept_.emplace_back(x, weight, given);
         for (size_t i = 0; i < starts; ++i) {
             burst.records = records.data() + i * points * records.shape(2);
-            burst.trace = all ? nullptr : objectives + i * (steps + 1);
+            burst.trace = trace ? trace + i * (steps + 1) : nullptr;
             flight_->add(burst);
         }
     }
@@ -329,8 +320,7 @@ void exp_nonpositive(const std::string& isa, const Numbers<const T>& x, const Nu
     const Kernels& kernels = kernels_named(isa);
     const size_t n = x.size();
     T* to = data_of(out, n);
-    if constexpr (sizeof(T) == sizeof(double)) kernels.exp_double(x.data(), to, static_cast<int64_t>(n));
-    else kernels.exp_float(x.data(), to, static_cast<int64_t>(n));
+    (kernels.*Passes<T>::exp)(x.data(), to, static_cast<int64_t>(n));
 }
 
 double column_moments(const Matrix<double>& x, const std::optional<Input>& weight, const Output& mean,

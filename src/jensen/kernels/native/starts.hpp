@@ -5,8 +5,8 @@
 
 namespace jensen {
 
-// Greedy k-means++ on rows z (n, d) of weights (n,), so many times. `uniforms` holds 1 + (K - 1) * candidates numbers in
-// [0, 1) for each time.
+// Greedy k-means++ on rows z (n, d) of weights (n,), so many times. For each, `uniforms` holds 1 + (K - 1) * candidates
+// numbers in [0, 1).
 void seed_rows(const Kernels& kernels, const double* z, const double* weight, int64_t n, int d, int K, int candidates,
                const double* uniforms, int64_t times, int64_t* seeds);
 

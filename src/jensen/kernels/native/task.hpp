@@ -69,4 +69,26 @@ struct Kernels {
 
 constexpr int kPadding = 8;
 
+// The functions of an instruction set for rows of one precision.
+template <class T>
+struct Passes;
+
+template <>
+struct Passes<double> {
+    static constexpr auto scratch = &Kernels::scratch_double;
+    static constexpr auto kept = &Kernels::kept_double;
+    static constexpr auto moments = &Kernels::moments_double;
+    static constexpr auto rows = &Kernels::rows_double;
+    static constexpr auto exp = &Kernels::exp_double;
+};
+
+template <>
+struct Passes<float> {
+    static constexpr auto scratch = &Kernels::scratch_float;
+    static constexpr auto kept = &Kernels::kept_float;
+    static constexpr auto moments = &Kernels::moments_float;
+    static constexpr auto rows = &Kernels::rows_float;
+    static constexpr auto exp = &Kernels::exp_float;
+};
+
 }  // namespace jensen
