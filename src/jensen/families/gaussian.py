@@ -334,6 +334,7 @@ class Gaussian:
         leap_after: int | None = None,
     ) -> GaussianTrail | None:
         """Many steps of a mixture's EM on one small block at once; None where there is nothing to gain by it."""
+        # Whoever looks at its points expects more digits than single precision has.
         if block.x.dtype != np.float64:
             return None
         ready = self.ready_burst(params, statistics, block, steps, equal_weights, enough, leap_after)
@@ -362,9 +363,7 @@ class Gaussian:
             moments = (statistics.counts[None], statistics.first[None], statistics.scatter[None])
         start = (params["weights"][None], params["means"][None], params["covariances"][None])
         step = self._step(equal_weights)
-        return ready_bursts(
-            block.x, block.weight, step, steps, start, moments, enough, leap_after, ends_only and leap_after is None
-        )
+        return ready_bursts(block.x, block.weight, step, steps, start, moments, enough, leap_after, ends_only)
 
     def ready_bursts(
         self, starts: tuple[Array, Array, Array], block: Block, steps: int, equal_weights: bool, enough: float

@@ -281,7 +281,7 @@ class GaussianBursts:
     Attributes
     ----------
     x, weight
-        All the rows (n, d), float64, and their weights (n,) or None.
+        All the rows (n, d), in either precision, and their weights (n,) or None.
     arguments : tuple
         The same bursts for the native module.
     records : ndarray of shape (starts, points, numbers)
@@ -325,7 +325,7 @@ def ready_bursts(
     Parameters
     ----------
     x : ndarray of shape (n, d)
-        All the rows, float64.
+        All the rows; objectives of float32 rows are good to some seven digits.
     weight : ndarray of shape (n,) or None
         Weights of the rows.
     step : MStep
@@ -341,7 +341,7 @@ def ready_bursts(
     leap_after : int, optional
         Plain steps before the first leap, which comes only where plain steps are slow; by default none leap.
     ends_only : bool, default=False
-        Whether to keep the last two points of each burst alone, which takes less room; none leap then.
+        Whether to keep the last two points of each burst alone, which takes less room; for bursts without leaps.
 
     Returns
     -------

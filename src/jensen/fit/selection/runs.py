@@ -255,12 +255,12 @@ class CellRuns:
             found.append(("given", partial(from_labels, state.model, self.everything, self.given[state.k])))
         for labels in self.labels:
             found.append(("merges", partial(from_labels, state.model, self.table, labels[state.k])))
-        if state.k == 1 or len(found) > several:
-            return found[: 1 if state.k == 1 else several]
+        if state.k == 1:
+            return found[:1]
         for i in range(several - len(found)):
             drawn = KINDS[i % len(KINDS)]
             found.append((drawn, partial(self._draw, state, drawn, i)))
-        return found
+        return found[:several]
 
     def _draw(self, state: CellState, kind: StartKind, number: int) -> Parameters:
         """A drawn start, whose partition all shapes share."""
