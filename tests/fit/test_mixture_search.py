@@ -285,13 +285,13 @@ def test_a_start_from_above_knows_nothing_of_trimming(monkeypatch):
         model, _summary(CLEAR[:120]), 0, lambda i: None, "off", module.Limits(), "avoid", module.serially, 1e-4, 1e-3,
         outliers=TrimmedOutliers(model, 0.95), from_above=True,
     )  # fmt: skip
-    real, sources = module.short_ends, []
+    real, sources = module.Descents.begin, []
 
-    def noted(mixture, source, *args):
-        sources.append(source)
-        return real(mixture, source, *args)
+    def noted(self, params, *given):
+        sources.extend(given[:2])
+        return real(self, params, *given)
 
-    monkeypatch.setattr(module, "short_ends", noted)
+    monkeypatch.setattr(module.Descents, "begin", noted)
     drawn = land.draw(0)
     assert drawn.kind == "from above" and len(drawn.params["weights"]) == 4
     assert sources and all(type(source) is ArraySource and source.weight == 120.0 for source in sources)

@@ -647,9 +647,9 @@ def take_burst(starts=1, points=5, **changes):
     given = dict(isa=ISAS[-1], x=x, weight=None, **step, ratio=np.inf, equal_weights=False, n_components=k, steps=steps)
     given = {**given, "from_start": True, "enough": 0.0, "leap_after": -1, "records": records, "trace": None, **changes}
     parts = tuple(given[name] for name in BURST)
-    flight = native.Bursts(given.get("helpers", 0))
+    flight = native.Flight(given.get("helpers", 0))
     for _ in range(given.get("n", 1)):
-        flight.add(given["isa"], given["x"], given["weight"], parts)
+        flight.add_bursts(given["isa"], given["x"], given["weight"], parts)
     return [flight.take(i) for i in range(len(flight))]
 
 
@@ -684,9 +684,45 @@ def test_bursts_refuse_arrays_that_do_not_fit():
         with pytest.raises((TypeError, ValueError, RuntimeError)):
             take_burst(**{name: value})
     with pytest.raises((TypeError, ValueError)):
-        native.Bursts(0).add(ISAS[-1], np.zeros((3, 2)), None, (0, 13))
+        native.Flight(0).add_bursts(ISAS[-1], np.zeros((3, 2)), None, (0, 13))
     with pytest.raises(IndexError):
-        native.Bursts(0).take(0)
+        native.Flight(0).take(0)
+
+
+# The parts of a descent behind the number of components.
+DESCENT = ("wanted", "many", "share", "among_many", "n_steps", "params", "passes")
+
+
+def take_descent(**changes):
+    k, d, n = 5, 2, 60
+    params = np.r_[np.ones(k) / k, np.arange(k * d, dtype=float), np.tile(np.eye(d).ravel(), k)]
+    step = dict(shape=0, rule=13, ridge=np.ones(d), count=0.0, scatter=None, strength=0.0, centre=None)
+    given = dict(isa=ISAS[-1], x=np.random.default_rng(0).standard_normal((n, d)), weight=None, **step, ratio=np.inf)
+    given |= dict(equal_weights=False, n_components=k, wanted=3, many=1.5, share=0.2, among_many=1, n_steps=2)
+    given |= dict(params=params, passes=np.zeros(1)) | changes
+    flight = native.Flight(0)
+    parts = tuple(given[name] for name in (*BURST[:10], *DESCENT))
+    flight.add_descent(given["isa"], given["x"], given["weight"], parts)
+    flight.take(0)
+    return given["passes"][0]
+
+
+def test_descents_refuse_what_does_not_fit():
+    # One step of five components, then two steps and the responsibilities of four.
+    assert take_descent() == pytest.approx((5 + 3 * 4) / 3)
+    assert take_descent(wanted=5) == 0.0
+    assert take_descent(x=np.random.default_rng(0).standard_normal((60, 2)).astype(np.float32)) > 0.0
+    bad = [("wanted", 0), ("wanted", 6), ("among_many", -1), ("n_steps", -1), ("params", np.ones(34)), ("share", "1")]
+    bad += [("passes", np.zeros(0)), ("params", np.ones(35, dtype=np.float32)), ("weight", np.ones(59)), ("rule", 14)]
+    bad += [("n_components", 6), ("n_components", 0), ("x", np.zeros((30, 1))), ("isa", "mmx"), ("shape", 1)]
+    for name, value in bad:
+        with pytest.raises((TypeError, ValueError, RuntimeError)):
+            take_descent(**{name: value})
+    with pytest.raises((TypeError, ValueError, RuntimeError)):
+        native.Flight(0).add_descent(ISAS[-1], np.zeros((3, 2)), None, (0, 13))
+    # Nothing has a density there.
+    flat = np.r_[np.ones(5) / 5, np.arange(10.0), np.zeros(20)]
+    assert take_descent(params=flat) == -1.0
 
 
 # --------------------------------------------------------------------------------------------- threads

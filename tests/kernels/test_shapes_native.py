@@ -13,7 +13,7 @@ from jensen.families.moments import GaussianStatistics
 from jensen.families.shapes import SHAPES, complete_objective, covariance_shape, maximize_shape
 from jensen.families.shapes.prior import PseudoData, with_ridge
 from jensen.families.shapes.ratio import WITH_RATIO, within_ratio
-from jensen.kernels import choose, portable
+from jensen.kernels import choose, flights, portable
 from jensen.kernels.mstep import RULES, MStep
 from jensen.models.mixture import Mixture
 from jensen.numerics.cholesky import log_diagonals, lower_factors, triangular_inverses
@@ -34,13 +34,15 @@ REGULARISED = [
 def widest(monkeypatch):
     """The native kernel, whatever JENSEN_ISA says."""
     isas = tuple(native.available())
-    monkeypatch.setattr(choose, "choice", lambda: choose.Choice("native", isas[0], "a test asks for it", isas, native))
+    chosen = choose.Choice("native", isas[0], "a test asks for it", isas, native)
+    for module in (choose, flights):
+        monkeypatch.setattr(module, "choice", lambda: chosen)
 
 
 def burst_of(x, weight, step, steps, start, moments, *more):
     """The points of a burst; None where it cannot be, or may not begin at its start."""
     known = None if moments is None else tuple(array[None] for array in moments)
-    ready = choose.ready_bursts(x, weight, step, steps, tuple(array[None] for array in start), known, *more)
+    ready = flights.ready_bursts(x, weight, step, steps, tuple(array[None] for array in start), known, *more)
     return None if ready is None else ready.taken()
 
 

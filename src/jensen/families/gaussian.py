@@ -44,14 +44,13 @@ from jensen.families.shapes.prior import PseudoData, with_ridge
 from jensen.families.shapes.ratio import within_ratio
 from jensen.families.shapes.table import CovarianceShape, covariance_shape
 from jensen.families.whitening import as_full, clear_of, factors, floor_ratios, in_layout, whiten
-from jensen.kernels.choose import (
+from jensen.kernels.choose import gaussian_moments, gaussian_rows, native_maximize, remembers
+from jensen.kernels.flights import (
     GaussianBursts,
+    GaussianDescent,
     GaussianTrail,
-    gaussian_moments,
-    gaussian_rows,
-    native_maximize,
     ready_bursts,
-    remembers,
+    ready_descent,
     takes_bursts,
 )
 from jensen.kernels.mstep import MStep
@@ -374,6 +373,16 @@ class Gaussian:
         """
         step = self._step(equal_weights)
         return ready_bursts(block.x, block.weight, step, steps, starts, None, enough, ends_only=True)
+
+    def ready_descent(
+        self, params: Parameters, block: Block, equal_weights: bool, many: float, share: float, steps: tuple[int, int]
+    ) -> GaussianDescent | None:
+        """A descent to as many components as there are here, from more of them, on one small block; None elsewhere."""
+        if not self.in_bursts(block):
+            return None
+        start = (params["weights"], params["means"], params["covariances"])
+        step = self._step(equal_weights)
+        return ready_descent(block.x, block.weight, step, start, self.n_components, many, share, steps)
 
     def _step(self, equal_weights: bool) -> MStep:
         return replace(self.m_step, equal_weights=True) if equal_weights else self.m_step

@@ -11,7 +11,7 @@ from jensen.core.block import AnyArray, Array
 from jensen.core.parameters import Parameters
 from jensen.families.gaussian import Gaussian
 from jensen.families.whitening import whiten
-from jensen.kernels.choose import native_smallest_ratios
+from jensen.kernels.choose import native_merge_losses, native_smallest_ratios
 from jensen.kernels.portable import Layout
 
 # Responsibilities below this add nothing to an entropy.
@@ -101,6 +101,9 @@ def merge_losses(layout: Layout, params: Parameters, weight: float) -> tuple[Any
     """
     n_components, d = params["means"].shape
     first, second = np.triu_indices(n_components, 1)
+    found = native_merge_losses(layout, weight, params["weights"], params["means"], params["covariances"])
+    if found is not None:
+        return first, second, found
     weights, _, covariances = components_of(layout, params)
     total, _, spread = merged_pairs(layout, params, first, second)
     if layout == "tied":

@@ -6,13 +6,10 @@ machine of the architecture has), or ``portable`` for NumPy.
 
 from __future__ import annotations
 
-import math
 import os
-from collections import deque
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 
@@ -22,6 +19,13 @@ from jensen.errors import InputError, NumericalFailure
 from jensen.kernels import portable
 from jensen.kernels.mstep import LAYOUT_CODES, MStep
 from jensen.kernels.portable import Layout
+
+# Beyond these, the numerical work outweighs the calls, and LAPACK does the M-step better.
+FEW_FEATURES = 16
+# The same of components, for the rules that take Newton steps in all of them at once.
+_NEWTON, _FEW_COMPONENTS = ("VEI", "VEE", "VEV"), 64
+# What the native module returns where an M-step cannot begin at the old covariances.
+NO_START = -2
 
 
 @dataclass(frozen=True)
@@ -166,14 +170,14 @@ def native_maximize(
         If the likelihood has no maximum.
     """
     module = choice().module
-    if module is None or not _is_small(step, *old[0].shape):
+    if module is None or not is_small(step, *old[0].shape):
         return None
     weights, means, covariances = np.empty(len(moments[0])), np.empty(old[0].shape), np.empty(old[1].shape)
     failed = module.maximize(*step.arguments, *old, *moments, weights, means, covariances)
-    if failed == _NO_START:
+    if failed == NO_START:
         return None
     if failed >= 0:
-        raise NumericalFailure(_not_positive_definite(failed, len(means)))
+        raise NumericalFailure(not_positive_definite(failed, len(means)))
     return means, covariances
 
 
@@ -189,222 +193,31 @@ def native_smallest_ratios(matrices: Array, unit: Array) -> Array | None:
     return found if known else None
 
 
-def _is_small(step: MStep, n_components: int, d: int) -> bool:
+def native_merge_losses(
+    layout: Layout, weight: float, weights: Array, means: Array, covariances: Array
+) -> Array | None:
+    """Losses of merging pairs i < j, row after row: the native twin of ``families.moves.merge_losses``.
+
+    None where NumPy does it better, or a covariance is not positive definite.
+    """
+    module, (n_components, d) = choice().module, means.shape
+    if module is None or d > FEW_FEATURES:
+        return None
+    losses = np.empty(n_components * (n_components - 1) // 2)
+    given = (np.ascontiguousarray(array) for array in (weights, means, covariances))
+    return losses if module.merge_losses(LAYOUT_CODES[layout], weight, *given, losses) else None
+
+
+def is_small(step: MStep, n_components: int, d: int) -> bool:
     """Whether the native M-step is the faster one."""
     return d <= FEW_FEATURES and (step.rule not in _NEWTON or n_components <= _FEW_COMPONENTS)
 
 
-def _not_positive_definite(failed: int, n_components: int) -> str:
+def not_positive_definite(failed: int, n_components: int) -> str:
     """What the native M-step says of itself by a number, in words."""
     if failed < n_components:
         return f"covariance of component [{failed}] is not positive definite"
     return "the part of the covariances that is common to all components is not positive definite"
-
-
-@dataclass(frozen=True, eq=False)
-class GaussianTrail:
-    """Points of consecutive EM steps, the start in front.
-
-    Attributes
-    ----------
-    records : ndarray of shape (points, numbers)
-        A row for each point: weights, means, covariances, counts, first moments and scatter, one after another; then
-        the objective, whether a plain step led there, the ratio of gains to come, and the passes that it took. Point t
-        is in row t, or where there are fewer, in row t modulo their number: the last ones alone are kept.
-    trace : ndarray of shape (steps + 1,) or None
-        The objectives of all points, where not all are kept.
-    shapes : tuple of tuple of int
-        Shapes of these arrays, in the same order.
-    done : int
-        Points after the start; -1 if the start has no density.
-    failed : int
-        The component whose covariance was not positive definite after `done` steps, K if it was what all have in
-        common, or -1.
-    extrapolations : tuple of int
-        Leaps that were tried, and those that were accepted.
-    """
-
-    records: Array
-    trace: Array | None
-    shapes: tuple[tuple[int, ...], ...]
-    done: int
-    failed: int
-    extrapolations: tuple[int, int]
-
-    @property
-    def failure(self) -> str:
-        """What ended the steps, in words; nothing if all were taken."""
-        return "" if self.failed < 0 else _not_positive_definite(self.failed, self.shapes[0][0])
-
-    @property
-    def is_over(self) -> bool:
-        """Whether it took fewer steps than it might, and none failed."""
-        return self.failed < 0 and self.done < len(self.objective) - 1
-
-    @property
-    def objective(self) -> Array:
-        """Penalised log-likelihoods; that of the start is no number unless its E-step was asked for."""
-        return self.records[:, -_MARKS] if self.trace is None else self.trace
-
-    @property
-    def marks(self) -> Array:
-        """Of each point, 1 for a plain step and 0 for a leap; the ratio of gains, or no number; the passes."""
-        return self.records[:, 1 - _MARKS :]
-
-    def point(self, step: int) -> list[Array]:
-        """Weights, means, covariances, counts, first moments and scatter of one point, read-only and its own."""
-        row, found, at = self.records[step % len(self.records)].copy(), list[Array](), 0
-        row.flags.writeable = False
-        for shape in self.shapes:
-            end = at + math.prod(shape)
-            found.append(row[at:end].reshape(shape))
-            at = end
-        return found
-
-
-# Beyond these, the numerical work outweighs the calls, and LAPACK does the M-step better.
-FEW_FEATURES = 16
-# The same of components, for the rules that take Newton steps in all of them at once.
-_NEWTON, _FEW_COMPONENTS = ("VEI", "VEE", "VEV"), 64
-# What the native module returns where an M-step cannot begin at the old covariances.
-_NO_START = -2
-# The last numbers of a record.
-_MARKS = 4
-_BURST_NUMBERS = 1 << 17
-_BURST_WORK = 1 << 22
-
-
-@dataclass(frozen=True, eq=False)
-class GaussianBursts:
-    """Many EM steps from one or more starts, on a block so small that the calls cost more than the work.
-
-    Attributes
-    ----------
-    x, weight
-        All the rows (n, d), in either precision, and their weights (n,) or None.
-    arguments : tuple
-        The same bursts for the native module.
-    records : ndarray of shape (starts, points, numbers)
-        Room for their points; see `GaussianTrail`.
-    trace : ndarray of shape (starts, steps + 1) or None
-        And for the objectives, where only the last points are kept.
-    shapes : tuple of tuple of int
-        See `GaussianTrail`.
-    """
-
-    x: AnyArray
-    weight: Array | None
-    arguments: tuple[Any, ...]
-    records: Array
-    trace: Array | None
-    shapes: tuple[tuple[int, ...], ...]
-
-    def taken(self) -> GaussianTrail | None:
-        """The points from the first start; None where no M-step of the rule may begin there."""
-        flight = Flight(0)
-        flight.add(self)
-        return flight.take()
-
-
-def ready_bursts(
-    x: AnyArray,
-    weight: Array | None,
-    step: MStep,
-    steps: int,
-    starts: tuple[Array, Array, Array],
-    moments: tuple[Array, Array, Array] | None = None,
-    enough: float = 0.0,
-    leap_after: int | None = None,
-    ends_only: bool = False,
-) -> GaussianBursts | None:
-    """Many EM steps in one call, for a block so small that the calls cost more than the work.
-
-    Leaps are quasi-Newton steps (Zhou, Alexander & Lange 2011) from the last three secants, in the metric of the
-    complete-data information; each follows a plain step, and is a point only if it is no lower than that one.
-
-    Parameters
-    ----------
-    x : ndarray of shape (n, d)
-        All the rows; objectives of float32 rows are good to some seven digits.
-    weight : ndarray of shape (n,) or None
-        Weights of the rows.
-    step : MStep
-        What M-steps maximise within.
-    steps : int
-        M-steps, each with the E-step after it, and leaps.
-    starts : tuple of ndarray
-        Weights (starts, K), means (starts, K, d) and covariances (starts, ...).
-    moments : tuple of ndarray or None
-        Counts, first moments and scatter at each start, of the same shapes; None to take the E-steps there first.
-    enough : float, default=0
-        Nats: steps end where less was to gain twice running, by Aitken's extrapolation; 0 takes them all.
-    leap_after : int, optional
-        Plain steps before the first leap, which comes only where plain steps are slow; by default none leap.
-    ends_only : bool, default=False
-        Whether to keep the last two points of each burst alone, which takes less room; for bursts without leaps.
-
-    Returns
-    -------
-    GaussianBursts or None
-        For `Flight`. None where there is no native kernel, or the problem is too large to gain by it.
-    """
-    n_starts, n_components, _ = starts[1].shape
-    if not takes_bursts(x, step, n_components):
-        return None
-    given = [array.reshape(n_starts, -1) for array in (*starts, *(moments or ()))]
-    length = 2 * sum(array.shape[1] for array in given[:3]) + _MARKS
-    if not ends_only:
-        steps = min(steps, _BURST_NUMBERS // length)
-    if steps < 1:
-        return None
-    trace = np.empty((n_starts, steps + 1)) if ends_only else None
-    records, at = np.empty((n_starts, 2 if ends_only else steps + 1, length)), 0
-    for array in given:
-        records[:, 0, at : at + array.shape[1]] = array
-        at += array.shape[1]
-    leap_after = -1 if leap_after is None else leap_after
-    arguments = (*step.arguments, n_components, steps, moments is None, enough, leap_after, records, trace)
-    shapes = (*(array.shape[1:] for array in starts), (n_components,), starts[1].shape[1:], starts[2].shape[1:])
-    return GaussianBursts(x, weight, arguments, records, trace, shapes)
-
-
-def takes_bursts(x: AnyArray, step: MStep, n_components: int) -> bool:
-    """Whether a block (n, d) is so small that calls cost about as much as the work, and the kernel native."""
-    n, d = x.shape
-    work = n * n_components * (d + 1) * (d + 2)
-    small = work <= _BURST_WORK and _is_small(step, n_components, d)
-    return choice().module is not None and small
-
-
-class Flight:
-    """Bursts under way, on threads that need nothing of Python.
-
-    Parameters
-    ----------
-    helpers : int
-        Threads at most, besides the one that asks. They begin where there is enough to do.
-    """
-
-    def __init__(self, helpers: int) -> None:
-        self._isa, self._waiting = choice().isa, deque[tuple[GaussianBursts, int]]()
-        module = choice().module
-        assert module is not None
-        self._bursts, self._taken = module.Bursts(helpers), 0
-
-    def add(self, bursts: GaussianBursts) -> None:
-        """Begin bursts as soon as threads are free, in the order in which they are added."""
-        self._bursts.add(self._isa, bursts.x, bursts.weight, bursts.arguments)
-        self._waiting.extend((bursts, number) for number in range(len(bursts.records)))
-
-    def take(self) -> GaussianTrail | None:
-        """The points of the next one; None where no M-step of the rule may begin at its start."""
-        bursts, number = self._waiting.popleft()
-        self._taken += 1
-        done, failed, tried, accepted = self._bursts.take(self._taken - 1)
-        if done == _NO_START:
-            return None
-        trace = None if bursts.trace is None else bursts.trace[number]
-        return GaussianTrail(bursts.records[number], trace, bursts.shapes, done, failed, (tried, accepted))
 
 
 def native_kernels() -> ModuleType | None:

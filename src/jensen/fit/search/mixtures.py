@@ -20,6 +20,7 @@ from jensen.data.arrays import ArraySource
 from jensen.data.pool import map_ordered, single_threaded_blas, threads
 from jensen.errors import NumericalFailure
 from jensen.fit.outliers.contract import NoOutliers, Outliers
+from jensen.fit.search.above import Descents
 from jensen.fit.search.account import SAME_OPTIMUM, Account, StartRecord
 from jensen.fit.search.climbing import RECENT, Climbing, matched
 from jensen.fit.search.escapes import gaussian_escapes, gaussian_regroupings
@@ -28,8 +29,8 @@ from jensen.fit.search.rounds import search
 from jensen.fit.search.rows import evaluated, final, pass_work, search_rows
 from jensen.fit.search.soundness import Degenerate, verdict
 from jensen.fit.search.splitting import Splits
-from jensen.fit.search.together import Start, first_trails, in_bursts, short_ends
-from jensen.fit.starts.descent import FAR, NEAR, components_above, descended, enlarged
+from jensen.fit.search.together import Start, first_trails, in_bursts
+from jensen.fit.starts.descent import FAR, NEAR, components_above, enlarged
 from jensen.fit.starts.draw import StartKind, draw_start
 from jensen.fit.summary import DataSummary
 from jensen.models.mixture import Assessment, Mixture
@@ -160,9 +161,18 @@ class MixtureLandscape(Climbing):
 
     def draw(self, index: int) -> Drawn:
         """A start: of its kind in turn, or from above."""
+        descents = self._descents()
+        outlying = self._begin_above(index, descents)
+        return Drawn(*self.make(index)) if outlying is None else self._from_above(descents, outlying)
+
+    def _descents(self) -> Descents:
+        return Descents(self.treated.gaussians, self.limits, self.tolerance)
+
+    def _begin_above(self, index: int, descents: Descents) -> float | None:
+        """Begin the descent that start number `index` comes from, and what it takes to be outlying; None if none."""
         height = {0: NEAR, _ROUND: NEAR, _ROUND + 1: FAR}.get(index % (2 * _ROUND)) if self.from_above else None
         if height is None:
-            return Drawn(*self.make(index))
+            return None
         rng = stream(self.seed, "start", index)
         table, outlying = self.treated.cleaned(self.data, index, rng)
         gaussians, rows = self.treated.gaussians, ArraySource(table.rows, table.weight)
@@ -170,20 +180,17 @@ class MixtureLandscape(Climbing):
         passed = self.rough if isinstance(self.treated, NoOutliers) else rows
         many = components_above(gaussians, rows.weight, height)
         if not many:
-            return Drawn(*self.make(index))
-
-        def steps(mixture: Mixture, params: Parameters, n_iter: int) -> tuple[Parameters, float]:
-            try:
-                (ended,) = short_ends(mixture, passed, [params], n_iter, self.tolerance, self.limits)
-            except KeyboardInterrupt:
-                self.interrupted = True
-                raise
-            if ended is None:
-                raise NumericalFailure("a mixture on the way has no density")
-            return ended.point()[0], ended.steps + 1.0
-
+            return None
         above = draw_start("kmeans", enlarged(gaussians, many), table, rng)
-        params, passes = descended(gaussians, above, rows, steps, height.steps)
+        descents.begin(above, rows, passed, height.steps)
+        return outlying
+
+    def _from_above(self, descents: Descents, outlying: float) -> Drawn:
+        try:
+            params, passes = descents.take()
+        except KeyboardInterrupt:
+            self.interrupted = True
+            raise
         return Drawn("from above", self.treated.around(params, outlying), passes)
 
     def start_all(
@@ -192,16 +199,23 @@ class MixtureLandscape(Climbing):
         """Starts and runs from them; on few rows the first ones run while others are drawn."""
         if not (self.quick_climbs if n_iter is None else self.quick):
             return super().start_all(indices, n_iter, together)
-        drawn = list[Drawn | NumericalFailure]()
+        descents, found = self._descents(), dict[int, tuple[str, Run[Any] | NumericalFailure]]()
+        above, asked = dict[int, float | None](), list[tuple[int, Drawn]]()
+        # Descents take longest, and need nobody.
+        for index in indices:
+            try:
+                above[index] = self._begin_above(index, descents)
+            except NumericalFailure as failure:
+                found[index] = ("", failure)
 
         def starts() -> Iterator[_Asked]:
-            for index in indices:
+            for index, outlying in sorted(above.items(), key=lambda one: one[1] is not None):
                 try:
-                    one = self.draw(index)
+                    one = Drawn(*self.make(index)) if outlying is None else self._from_above(descents, outlying)
                 except NumericalFailure as failure:
-                    drawn.append(failure)
+                    found[index] = ("", failure)
                     continue
-                drawn.append(one)
+                asked.append((index, one))
                 most = self.limits.max_iter
                 yield (
                     one.params,
@@ -209,14 +223,12 @@ class MixtureLandscape(Climbing):
                     self.told(index) if n_iter is None else None,
                 )
 
-        runs = iter(self._in_turn(starts(), short=n_iter is not None))
-        found = list[tuple[str, Run[Any] | NumericalFailure]]()
-        for one in drawn:
-            run = one if isinstance(one, NumericalFailure) else next(runs)
-            if isinstance(one, Drawn) and isinstance(run, Run):
+        runs = self._in_turn(starts(), short=n_iter is not None)
+        for (index, one), run in zip(asked, runs, strict=True):
+            if isinstance(run, Run):
                 run = replace(run, passes=run.passes + one.passes)
-            found.append((one.kind if isinstance(one, Drawn) else "", run))
-        return found
+            found[index] = (one.kind, run)
+        return [found[index] for index in indices]
 
     def climb_all(
         self, starts: Sequence[Parameters], n_iter: int, before: Sequence[int], together: Together

@@ -25,7 +25,7 @@ from jensen.data.pool import helpers
 from jensen.errors import NumericalFailure
 from jensen.families.gaussian import Gaussian
 from jensen.fit.search.landscape import Together
-from jensen.kernels.choose import Flight, GaussianBursts, GaussianTrail
+from jensen.kernels.flights import Flight, GaussianBursts, GaussianTrail
 from jensen.models.mixture import Mixture
 from jensen.solve.loop import Limits, run, unless_interrupted
 from jensen.solve.stopping import AitkenRule

@@ -18,6 +18,7 @@ from jensen.data.arrays import ArraySource
 from jensen.errors import NumericalFailure
 from jensen.families.gaussian import Gaussian
 from jensen.families.moves import cheapest_merges, components_of, merge_losses, merged_pairs
+from jensen.kernels.flights import GaussianDescent
 from jensen.kernels.portable import Layout
 from jensen.models.mixture import Mixture
 
@@ -116,6 +117,18 @@ def descended(
         passes += spent * size / k
         params = merged(model, params, pairs)
     return params, passes
+
+
+def ready_descent(model: Mixture, params: Parameters, rows: ArraySource, n_steps: int) -> GaussianDescent | None:
+    """The same for native code, not begun; None where that would be slower, or is not there.
+
+    Its steps before a merge do not end early, and no pass is taken for an objective that nobody asks for.
+    """
+    family: Gaussian = model.family  # type: ignore[assignment]
+    if rows.n_blocks != 1:
+        return None
+    steps = (_STEPS_AMONG_MANY, n_steps)
+    return family.ready_descent(params, rows.block(0), model.equal_weights, _MANY, _SHARE, steps)
 
 
 def _disjoint(layout: Layout, params: Parameters, weight: float, n_pairs: int) -> list[tuple[int, int]]:

@@ -1,22 +1,9 @@
 // Many iterations of EM on one small block in a row, plain or with extrapolations between them.
 #pragma once
 
-#include "update.hpp"
+#include "expect.hpp"
 
 namespace jensen {
-
-// Numbers in the record of one point: weights (K,), means (K, d), covariances, counts (K,), first moments (K, d),
-// scatter; then what `Mark` names.
-size_t record_size(Shape shape, int K, int d);
-
-// The last numbers of a record.
-enum class Mark : int {
-    objective,
-    plain,   // 1 for an M-step from the point before, 0 for a leap
-    ratio,   // of the gains to come, as the secants tell it; not a number where nothing is known of it
-    passes,  // that it took: leaps that were refused on the way count
-};
-constexpr int kMarks = 4;
 
 constexpr int kNoDensity = -1, kNoStart = -2;
 

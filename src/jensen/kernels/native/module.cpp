@@ -6,6 +6,7 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <deque>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -14,7 +15,9 @@
 #include <variant>
 #include <vector>
 
+#include "burst.hpp"
 #include "dense.hpp"
+#include "descent.hpp"
 #include "dispatch.hpp"
 #include "flight.hpp"
 #include "hierarchy.hpp"
@@ -151,79 +154,134 @@ jensen::MStep make_step(int shape, int rule, const Input& ridge, double count, c
 // What became of a burst: points, what ended it, leaps tried and accepted.
 using Ended = std::tuple<int, int, int, int>;
 
-// Bursts as Python hands them over, in tuples: the M-step, the number of components, the journey, and room for the
-// records of one burst or several, and for their objectives. Arrays live as long as their flight does.
-class Bursts {
+// Multiplications of a pass, about.
+template <class T>
+double work_of(const Task<T>& task) {
+    return static_cast<double>(task.n) * task.K * (task.d + 1) * (task.d + 2);
+}
+
+// Bursts and descents under way. Python hands them over in tuples, which begin with the M-step and the number of
+// components. Arrays live as long as the flight does.
+class Flight {
   public:
-    explicit Bursts(int helpers) : flight_(new jensen::Flight(helpers)) {}
-    ~Bursts() {
+    explicit Flight(int helpers) : flight_(new jensen::Flight(helpers)) {}
+    ~Flight() {
         nb::gil_scoped_release release;
         flight_.reset();
     }
 
+    // Behind that come the journey, and room for the records of one burst or several, and for their objectives.
     template <class T>
-    void add(const std::string& isa, const Matrix<T>& x, const std::optional<Input>& weight, const nb::tuple& given) {
-        jensen::Flown burst;
-        const Task<T> task = task_of(x, weight, given, burst);
-        burst.kernels = &kernels_named(isa);
-        burst.task = task;
+    void add_bursts(const std::string& isa, const Matrix<T>& x, const std::optional<Input>& weight,
+                    const nb::tuple& given) {
+        const Begun<T> begun(isa, x, weight, given, 16);
+        jensen::Journey journey{nb::cast<int>(given[10]), nb::cast<bool>(given[11]), nb::cast<double>(given[12]),
+                                nb::cast<int>(given[13])};
         // Room for some points of each burst, and perhaps for all their objectives.
         const Records records = nb::cast<Records>(given[14], false);
-        const size_t starts = records.shape(0), steps = burst.journey.steps, points = records.shape(1);
+        const size_t starts = records.shape(0), steps = journey.steps, points = records.shape(1);
         double* const trace =
             given[15].is_none() ? nullptr : data_of(nb::cast<Output>(given[15], false), starts * (steps + 1));
-        if (records.shape(2) != jensen::record_size(task.shape, task.K, task.d) || points < (trace ? 2 : steps + 1) ||
-            (trace && burst.journey.plain_first >= 0)) {
+        const Task<T>& task = begun.task;
+        if (journey.steps < 0 || records.shape(2) != jensen::record_size(task.shape, task.K, task.d) ||
+            points < (trace ? 2 : steps + 1) || (trace && journey.plain_first >= 0)) {
             throw std::invalid_argument("arrays of the pass do not fit one another");
         }
-        burst.journey.points = static_cast<int>(points);
+        journey.points = static_cast<int>(points);
         kept_.emplace_back(x, weight, given);
         for (size_t i = 0; i < starts; ++i) {
-            burst.records = records.data() + i * points * records.shape(2);
-            burst.trace = trace ? trace + i * (steps + 1) : nullptr;
-            flight_->add(burst);
+            double* const own = records.data() + i * points * records.shape(2);
+            double* const objectives = trace ? trace + i * (steps + 1) : nullptr;
+            // What is in a deque stays where it is.
+            jensen::Arrival& found = found_.emplace_back();
+            const auto work = [=, &found] {
+                found = jensen::burst(*begun.kernels, begun.task, begun.step, journey, own, objectives);
+            };
+            flight_->add(work, journey.steps * work_of(task));
         }
+    }
+
+    // Behind that comes the way down, and room for the components and for the passes.
+    template <class T>
+    void add_descent(const std::string& isa, const Matrix<T>& x, const std::optional<Input>& weight,
+                     const nb::tuple& given) {
+        const Begun<T> begun(isa, x, weight, given, 17);
+        const jensen::Way way{nb::cast<int>(given[10]), nb::cast<double>(given[11]), nb::cast<double>(given[12]),
+                              nb::cast<int>(given[13]), nb::cast<int>(given[14])};
+        const Task<T>& task = begun.task;
+        const size_t k = task.K, d = task.d;
+        const size_t numbers = k + k * d + jensen::covariance_size(task.shape, task.K, task.d);
+        double* const params = data_of(nb::cast<Output>(given[15], false), numbers);
+        double* const passes = data_of(nb::cast<Output>(given[16], false), 1);
+        if (way.wanted < 1 || way.wanted > task.K || way.among_many < 0 || way.steps < 0) {
+            throw std::invalid_argument("a descent ends with some of its components, after some steps");
+        }
+        kept_.emplace_back(x, weight, given);
+        found_.emplace_back();
+        const auto work = [=] { *passes = jensen::descend(*begun.kernels, begun.task, begun.step, way, params); };
+        flight_->add(work, (way.among_many + way.steps) * (k - way.wanted + 1) * work_of(task));
     }
 
     size_t size() const { return flight_->size(); }
 
     Ended take(size_t number) {
-        if (number >= size()) throw nb::index_error("there is no burst of this number");
+        if (number >= size()) throw nb::index_error("there is nothing of this number");
         nb::gil_scoped_release release;
-        const jensen::Arrival& found = flight_->take(number);
+        flight_->wait_for(number);
+        const jensen::Arrival& found = found_[number];
         return {found.done, found.failed, found.tried, found.accepted};
     }
 
   private:
-    // The M-step and the journey go into the burst.
+    // What all of them begin with.
     template <class T>
-    static Task<T> task_of(const Matrix<T>& x, const std::optional<Input>& weight, const nb::tuple& given,
-                           jensen::Flown& burst) {
-        const auto input = [&](size_t i) { return nb::cast<Input>(given[i], false); };
-        const auto perhaps = [&](size_t i) { return given[i].is_none() ? std::optional<Input>() : input(i); };
-        if (given.size() != 16) throw std::invalid_argument("bursts are handed over in 16 parts");
-        const int shape = nb::cast<int>(given[0]), K = nb::cast<int>(given[9]), steps = nb::cast<int>(given[10]);
-        const Input ridge = input(2);
-        burst.step = make_step(shape, nb::cast<int>(given[1]), ridge, nb::cast<double>(given[3]), perhaps(4),
-                               nb::cast<double>(given[5]), perhaps(6), nb::cast<double>(given[7]),
-                               nb::cast<bool>(given[8]));
-        if (K < 1 || x.shape(1) != ridge.size() || steps < 0) {
-            throw std::invalid_argument("arrays of the pass do not fit one another");
+    struct Begun {
+        Begun(const std::string& isa, const Matrix<T>& x, const std::optional<Input>& weight, const nb::tuple& given,
+              size_t parts)
+            : kernels(&kernels_named(isa)) {
+            const auto input = [&](size_t i) { return nb::cast<Input>(given[i], false); };
+            const auto perhaps = [&](size_t i) { return given[i].is_none() ? std::optional<Input>() : input(i); };
+            if (given.size() != parts) throw std::invalid_argument("parts are missing");
+            const int shape = nb::cast<int>(given[0]);
+            const Input ridge = input(2);
+            step = make_step(shape, nb::cast<int>(given[1]), ridge, nb::cast<double>(given[3]), perhaps(4),
+                             nb::cast<double>(given[5]), perhaps(6), nb::cast<double>(given[7]),
+                             nb::cast<bool>(given[8]));
+            task.n = static_cast<int64_t>(x.shape(0));
+            task.d = static_cast<int>(x.shape(1));
+            task.K = nb::cast<int>(given[9]);
+            task.shape = static_cast<Shape>(shape);
+            task.x = x.data();
+            task.weight = weight ? data_of(*weight, x.shape(0)) : nullptr;
+            if (task.K < 1 || x.shape(1) != ridge.size()) {
+                throw std::invalid_argument("arrays of the pass do not fit one another");
+            }
         }
-        burst.journey = {steps, nb::cast<bool>(given[11]), nb::cast<double>(given[12]), nb::cast<int>(given[13])};
+
+        const Kernels* kernels;
         Task<T> task;
-        task.n = static_cast<int64_t>(x.shape(0));
-        task.d = static_cast<int>(x.shape(1));
-        task.K = K;
-        task.shape = static_cast<Shape>(shape);
-        task.x = x.data();
-        task.weight = weight ? data_of(*weight, x.shape(0)) : nullptr;
-        return task;
-    }
+        jensen::MStep step;
+    };
 
     std::vector<std::tuple<std::variant<Matrix<double>, Matrix<float>>, std::optional<Input>, nb::tuple>> kept_;
-    std::unique_ptr<jensen::Flight> flight_;
+    std::deque<jensen::Arrival> found_;
+    std::unique_ptr<jensen::Flight> flight_;  // ends first, since it works on the others
 };
+
+// Losses (K (K - 1) / 2,) of merging pairs on paper; whether the covariances are positive definite.
+bool merge_losses(int shape, double weight, const Input& weights, const Input& means, const Input& covariances,
+                  const Output& losses) {
+    if (shape < 0 || shape > 3 || means.ndim() != 2 || means.shape(1) == 0) {
+        throw std::invalid_argument("arrays of the pass do not fit one another");
+    }
+    const int k = static_cast<int>(means.shape(0)), d = static_cast<int>(means.shape(1));
+    const Shape layout = static_cast<Shape>(shape);
+    const double* const shares = data_of(weights, k);
+    const double* const spreads = data_of(covariances, jensen::covariance_size(layout, k, d));
+    double* const out = data_of(losses, static_cast<size_t>(k) * (k - 1) / 2);
+    nb::gil_scoped_release release;
+    return jensen::merge_losses(layout, k, d, weight, shares, means.data(), spreads, out);
+}
 
 int maximize(int shape, int rule, const Input& ridge, double count, const std::optional<Input>& scatter,
              double strength, const std::optional<Input>& centre, double ratio, bool equal_weights,
@@ -373,14 +431,20 @@ NB_MODULE(_native, m) {
     m.def("moments", &moments<float>, nb::arg("isa"), nb::arg("x").noconvert(), nb::arg("weight").none(),
           nb::arg("shape"), nb::arg("centres"), nb::arg("whitening"), nb::arg("offsets"), nb::arg("counts").noconvert(),
           nb::arg("first").noconvert(), nb::arg("scatter").noconvert(), nb::arg("last").none().noconvert());
-    nb::class_<Bursts>(m, "Bursts", "Bursts under way.")
+    nb::class_<Flight>(m, "Flight", "Bursts and descents under way.")
         .def(nb::init<int>(), nb::arg("helpers"))
-        .def("add", &Bursts::add<double>, nb::arg("isa"), nb::arg("x").noconvert(), nb::arg("weight").none(),
-             nb::arg("given"))
-        .def("add", &Bursts::add<float>, nb::arg("isa"), nb::arg("x").noconvert(), nb::arg("weight").none(),
-             nb::arg("given"))
-        .def("take", &Bursts::take, nb::arg("number"))
-        .def("__len__", &Bursts::size);
+        .def("add_bursts", &Flight::add_bursts<double>, nb::arg("isa"), nb::arg("x").noconvert(),
+             nb::arg("weight").none(), nb::arg("given"))
+        .def("add_bursts", &Flight::add_bursts<float>, nb::arg("isa"), nb::arg("x").noconvert(),
+             nb::arg("weight").none(), nb::arg("given"))
+        .def("add_descent", &Flight::add_descent<double>, nb::arg("isa"), nb::arg("x").noconvert(),
+             nb::arg("weight").none(), nb::arg("given"))
+        .def("add_descent", &Flight::add_descent<float>, nb::arg("isa"), nb::arg("x").noconvert(),
+             nb::arg("weight").none(), nb::arg("given"))
+        .def("take", &Flight::take, nb::arg("number"))
+        .def("__len__", &Flight::size);
+    m.def("merge_losses", &merge_losses, nb::arg("shape"), nb::arg("weight"), nb::arg("weights"), nb::arg("means"),
+          nb::arg("covariances"), nb::arg("losses").noconvert());
     m.def("maximize", &maximize, nb::arg("shape"), nb::arg("rule"), nb::arg("ridge"), nb::arg("count"),
           nb::arg("scatter").none(), nb::arg("strength"), nb::arg("centre").none(), nb::arg("ratio"),
           nb::arg("equal_weights"), nb::arg("old_means"), nb::arg("old_covariances"), nb::arg("counts"),
