@@ -62,7 +62,7 @@ def assert_usable(model, x):
 def test_an_interrupt_leaves_the_best_so_far(place, x, n_threads, threads, monkeypatch):
     threads(n_threads)
     # In the second round of starts, in the first escapes, or where the first end is judged.
-    room, second = (mixture, 20 if len(x) == len(IRIS) else 8) if place == "draw_start" else (module, 1)
+    room, second = (mixture, 20 if len(x) == len(IRIS) else 5) if place == "draw_start" else (module, 1)
     monkeypatch.setattr(room, place, interrupts(getattr(room, place), second))
     monkeypatch.setattr("jensen.fit.search.rounds._UNANIMOUS", 10_000)
     if place == "draw_start":

@@ -14,6 +14,7 @@ from jensen.data.arrays import ArraySource
 from jensen.errors import NumericalFailure
 from jensen.families.gaussian import Gaussian
 from jensen.fit.outliers.trimming import TrimmedOutliers
+from jensen.fit.search.climbing import heading
 from jensen.fit.search.landscape import Plan
 from jensen.kernels.choose import native_kernels
 
@@ -256,6 +257,32 @@ def test_short_runs_in_single_precision_tell_nothing(shape, offset, monkeypatch)
     joined = seen[-1].joined(short, finished)
     assert joined.passes == short.passes + finished.passes
     assert joined.trace == (finished.trace if offset == 0 else (*short.trace[:-1], *finished.trace))
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_a_glance_tells_what_a_short_run_would(quick, monkeypatch):
+    if not quick:
+        monkeypatch.setattr(Gaussian, "in_bursts", lambda self, block: False)
+    model = mixture(4, 2, "full", 1e-4)
+    land = module.MixtureLandscape(
+        model, _summary(CLEAR[:300]), 0, lambda i: None, "off", module.Limits(), "avoid", module.serially, 1e-4, 1e-3,
+    )  # fmt: skip
+    starts = [start_from(model, CLEAR[:300], np.arange(300) % 4), start_from(model, CLEAR[:300], np.arange(300) // 75)]
+    starts.append(starts[0].replace(covariances=np.zeros((4, 2, 2))))
+    for n_iter in (3, 500):
+        runs = land.climb_all(starts, n_iter, [0] * 3, module.serially)
+        for run, glimpse in zip(runs[:2], land.glance_all(starts[:2], n_iter, module.serially), strict=True):
+            assert glimpse.objective == pytest.approx(run.objective, abs=1e-3)
+            assert glimpse.heading == pytest.approx(heading(run), rel=1e-5)
+            assert n_iter > 3 or glimpse.passes == run.passes
+            np.testing.assert_allclose(glimpse.params["means"], run.params["means"], atol=1e-2)
+        assert isinstance(runs[2], NumericalFailure)
+        assert land.glance_all(starts, n_iter, module.serially)[2] is None
+    assert land.glance_all([], 3, module.serially) == []
+    # Of a search that was interrupted none is begun.
+    land.interrupted = True
+    with pytest.raises(KeyboardInterrupt):
+        land.glance_all(starts, 3, module.serially)
 
 
 @pytest.mark.parametrize("why", ["cancel", "deadline"])

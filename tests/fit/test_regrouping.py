@@ -120,7 +120,7 @@ def test_all_groups_have_the_best_among_their_ends(shape, threads):
         np.testing.assert_array_equal(params["means"], same["means"])
 
 
-def test_the_nearest_groups_come_again_and_more_often(monkeypatch):
+def test_the_nearest_groups_are_fitted_most_often_and_alone_if_asked(monkeypatch):
     model, source, start, _ = trapped("full")
     weight, resp = source.row_weights, source.collect(model.responsibilities, start.params)
     fitted, real = [], regrouping._Group.seeds
@@ -130,11 +130,16 @@ def test_the_nearest_groups_come_again_and_more_often(monkeypatch):
         return real(self, rng, times)
 
     monkeypatch.setattr(regrouping._Group, "seeds", seeds)
-    list(regroupings(model, source, weight, resp, start.params, np.random.default_rng(0)))
-    again = [one for one in fitted if one[1] == regrouping._MORE_FITS]
-    first = fitted[: -len(again)]
-    assert len({which for which, _ in first}) == len(first) > 8 * len(again) - 8 and len(again) >= 1
-    assert [which for which, _ in again] == [which for which, _ in first[: len(again)]]
+    given = (model, source, weight, resp, start.params)
+    list(regroupings(*given, np.random.default_rng(0)))
+    groups, times = zip(*fitted, strict=True)
+    assert list(groups) == _neighbours(regrouping._nearness(model, start.params, float(weight.sum())))
+    n_nearest = -(-len(groups) // 8)
+    assert times[:n_nearest] == (80,) * n_nearest and list(times) == sorted(times, reverse=True)
+    assert set(times[n_nearest : len(groups) // 2]) == {20} and set(times[-(len(groups) // 2) :]) == {5}
+    fitted.clear()
+    list(regroupings(*given, np.random.default_rng(0), nearest=True))
+    assert fitted == list(zip(groups, times, strict=True))[: -(-n_nearest // 2)]
 
 
 def test_ends_of_one_height_are_not_taken_for_one(monkeypatch):
@@ -146,13 +151,12 @@ def test_ends_of_one_height_are_not_taken_for_one(monkeypatch):
         for _, _, starts in problems:
             own = starts[0]
             moved = own.replace(means=own["means"] + 3.0)
-            yield [ShortEnd(0.0, 5, lambda at=at: (at, None)) for at in (own, own, moved, moved)]
+            yield [ShortEnd(0.0, 5, lambda at=at: (at, None), 0.0) for at in (own, own, moved, moved)]
 
     monkeypatch.setattr(regrouping, "short_ends_of_all", lambda *given: fitted(*given))
     monkeypatch.setattr(type(model), "faults", lambda *given: ())
     found = list(regroupings(model, source, weight, resp, start.params, np.random.default_rng(0)))
     n_groups = len(_neighbours(regrouping._nearness(model, start.params, float(weight.sum()))))
-    # The nearest groups come again, and their ends do not.
     assert sum(map(len, found)) == n_groups and all(gain == 0.0 for portion in found for gain, _ in portion)
 
 

@@ -116,20 +116,49 @@ def test_groups_are_tried_where_rounds_did_not_agree():
     assert not land.regrouped
 
 
-def test_draws_come_before_a_third_round_where_groups_are_at_hand():
-    plan = Plan(starts=2, rounds=6, agreeing=3, in_vain=2)
-    quick = replace(plan, quick_groups=True)
-    # Two rounds and two batches in vain; else three rounds, and one.
-    for asked, rounds, batches in ((quick, 2, 2), (plan, 3, 1)):
-        land = Hills(round_by_round(TOP, TOP, TOP))
-        x, account = found(land, asked)
-        assert (x, account.rounds, account.ending) == (TOP, rounds, "agreed")
-        assert sum(drawn for *_, drawn in land.asked) == batches and not land.regrouped
-    # Where draws find something higher, rounds have not agreed on it, and groups are due.
-    land = Hills(round_by_round(MIDDLE, MIDDLE), {"drawn": [17], ("groups", TOP): [3]})
-    x, account = found(land, quick)
-    assert (x, account.rounds, account.ending) == (TOP, 2, "disagreed")
+def test_the_nearest_groups_are_asked_before_the_word_of_rounds_is_taken():
+    plan = Plan(starts=2, rounds=6, agreeing=2, quick_groups=True)
+    land = Hills(round_by_round(TOP, TOP), {("groups", TOP): [19, 3]})
+    x, account = found(land, plan)
+    assert (x, account.rounds, account.ending) == (TOP, 2, "agreed")
+    # Once, and no draws.
+    assert land.nearest == [True] and not any(drawn for *_, drawn in land.asked)
+    assert sum(move.kind == "groups" for move in account.moves) == 1
+    # Where they lead higher, all groups are asked from there.
+    land = Hills(round_by_round(MIDDLE, MIDDLE), {("groups", MIDDLE): [17]})
+    x, account = found(land, plan)
+    assert (x, account.rounds, account.ending) == (TOP, 2, "surpassed") and land.nearest == [True, False]
+    assert str(account).endswith("Groups of components led higher than where rounds agreed.")
+    assert account.warning
+    # Nor are they where it is plain that nothing leads higher.
+    land = Hills(round_by_round(TOP, TOP), {TOP: None, ("groups", TOP): [3]})
+    found(land, plan)
+    assert not land.regrouped and not land.crossings
+
+
+def test_the_best_is_crossed_with_what_rounds_found_else():
+    rounds = round_by_round(LOW, MIDDLE)
+    land = Hills(rounds, {(MIDDLE, LOW): [17]})
+    x, account = found(land, Plan(starts=2, rounds=2))
+    assert (x, account.ending) == (TOP, "budget")
+    # Where that led higher, the new best is crossed with both, and then its groups are asked.
+    assert land.crossings == [[(MIDDLE, LOW)], [(TOP, MIDDLE), (TOP, LOW)]]
     assert [place for place, _ in land.regrouped] == [TOP]
+    crossed = [move for move in account.moves if move.kind == "crossing"]
+    assert [(move.before, move.after, move.accepted) for move in crossed] == [(60.0, 90.0, True)]
+    assert account.optima[0].n_escapes == 1
+    assert account.passes == sum(run.passes for run in land.recent)
+    # So it is where groups led higher.
+    land = Hills(rounds, {("groups", MIDDLE): [17]})
+    found(land, Plan(starts=2, rounds=2))
+    assert land.crossings == [[(MIDDLE, LOW)], [(TOP, MIDDLE), (TOP, LOW)]]
+    # Before the word of rounds is taken, too, and degenerate ends are no partners.
+    quick = Plan(starts=2, rounds=3, agreeing=2, quick_groups=True)
+    land = Hills([MIDDLE, LOW] * 2, {(MIDDLE, LOW): [17]})
+    x, account = found(land, quick)
+    assert (x, account.ending) == (TOP, "surpassed")
+    land = Hills([MIDDLE, LOW] * 2, {(MIDDLE, LOW): [17]}, faulty=(LOW,))
+    assert found(land, quick)[0] == MIDDLE and land.crossings == [[]]
 
 
 def test_groups_come_instead_of_further_rounds_where_they_are_quick_and_rounds_disagree():

@@ -27,7 +27,7 @@ class Hills:
         self.cost, self.heights, self.starts, self.jumps = cost, heights, starts, jumps or {}
         self.faulty, self.narrow = faulty, narrow or {}
         self.interrupted, self.recent, self.slack, self.n_rows = False, [], 1e-3, 7
-        self.regrouped = []
+        self.regrouped, self.nearest, self.crossings = [], [], []
         self.asked, self.drawn, self.finished, self.max_iter = [], [], [], max_iter
 
     def draw(self, index):
@@ -51,6 +51,12 @@ class Hills:
         return run
 
     start_all, climb_all, finish_all = Climbing.start_all, Climbing.climb_all, Climbing.finish_all
+    glance_all = Climbing.glance_all
+
+    def crossed(self, pairs):
+        asked = [(int(one["x"]), int(other["x"])) for one, other in pairs]
+        self.crossings.append(asked)
+        return [at(x) for pair in asked for x in self.jumps.get(pair, ())]
 
     def joined(self, short, finished):
         return continued(short, finished)
@@ -65,9 +71,11 @@ class Hills:
         jumps = None if found is None else [("jump", at(x)) for x in found]
         return None if jumps is None else Ways([jumps] if drawn else [jumps[:5], jumps[5:]])
 
-    def regroupings(self, run, number):
+    def regroupings(self, run, number, nearest=False):
         self.regrouped.append((int(run.params["x"]), number))
-        yield from ([at(x)] for x in self.jumps.get(("groups", int(run.params["x"])), ()))
+        self.nearest.append(nearest)
+        found = self.jumps.get(("groups", int(run.params["x"])), ())
+        yield from ([at(x)] for x in (found[:1] if nearest else found))
 
     def judge(self, run):
         x = int(run.params["x"])

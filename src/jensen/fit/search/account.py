@@ -13,10 +13,11 @@ SAME_OPTIMUM = 1e-3
 # Optima that an account names in words.
 _NAMED = 4
 
-Ending = Literal["agreed", "disagreed", "budget", "degenerate", "time", "interrupted"]
+Ending = Literal["agreed", "disagreed", "surpassed", "budget", "degenerate", "time", "interrupted"]
 _ENDINGS = {
     "agreed": "",
     "disagreed": "Rounds ended at different optima",
+    "surpassed": "Groups of components led higher than where rounds agreed",
     "degenerate": "Every end was degenerate",
     "budget": "The budget was spent before enough rounds agreed",
     "time": "The time limit ended the search early: this is the best so far",
@@ -149,7 +150,7 @@ class Account:
         Passes of EM over the rows of the search; to plan escapes takes some more.
     n_rows : int
         Rows of the search: all of them, or a sample's.
-    ending : {"agreed", "disagreed", "budget", "degenerate", "time", "interrupted"}
+    ending : {"agreed", "disagreed", "surpassed", "budget", "degenerate", "time", "interrupted"}
         What ended it; ``agreed`` also where all starts did, or where it was plain that no escape leads higher;
         ``disagreed`` where groups of components were fitted anew instead of further rounds.
     sampled : bool
@@ -226,7 +227,7 @@ class Account:
     @property
     def warning(self) -> str:
         """A plain warning where rounds did not agree and the best optimum was reached no more than once, or empty."""
-        if self.is_sure or self.ending not in ("disagreed", "budget"):
+        if self.is_sure or self.ending not in ("disagreed", "surpassed", "budget"):
             return ""
         return (
             f"the best optimum was reached once in {self.rounds} rounds, of {len(self.starts)} starts: a better one "

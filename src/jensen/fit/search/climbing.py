@@ -14,7 +14,7 @@ from jensen.core.contracts import Info, Run, Trail
 from jensen.core.parameters import Parameters
 from jensen.core.status import Status
 from jensen.errors import NumericalFailure
-from jensen.fit.search.landscape import Drawn, Together
+from jensen.fit.search.landscape import Drawn, Glimpse, Together
 from jensen.solve.begun import Begun
 from jensen.solve.loop import Limits, continued, run
 from jensen.solve.stopping import AitkenRule
@@ -99,6 +99,11 @@ class Climbing:
             lambda number: _unless_failed(self.climb, starts[number], n_iter, before[number]), range(len(starts))
         )
 
+    def glance_all(self, starts: Sequence[Parameters], n_iter: int, together: Together) -> list[Glimpse | None]:
+        """The same, of whose ends no more is asked; None where there is no density."""
+        runs = self.climb_all(starts, n_iter, [0] * len(starts), together)
+        return [None if isinstance(run, NumericalFailure) else _glimpse(run) for run in runs]
+
     def finish(self, start: Parameters, index: int | None = None, before: int = 0) -> Run[Any]:
         """Up to an optimum."""
         return self._run(self.variant, start, self.limits.max_iter - before, self.told(index))
@@ -108,6 +113,10 @@ class Climbing:
     ) -> list[Run[Any] | NumericalFailure]:
         """Up to an optimum from each of these places, or why there is no density."""
         return together(lambda number: _unless_failed(self.finish, starts[number], indices[number]), range(len(starts)))
+
+    def crossed(self, pairs: Sequence[tuple[Parameters, Parameters]]) -> list[Parameters]:
+        """Nothing: what two ends have in common is not known here."""
+        return []
 
     def told(self, index: int | None) -> Callable[[Info], None] | None:
         """Who is told of the points of start number `index`; nobody of a run that is no start's."""
@@ -137,6 +146,10 @@ class Climbing:
         if ended.status is Status.INTERRUPTED:
             self.interrupted = True
         return ended
+
+
+def _glimpse(run: Run[Any]) -> Glimpse:
+    return Glimpse(run.objective, heading(run), run.passes, lambda: run.params)
 
 
 def _unless_failed(climb: Callable[..., Run[Any]], *given: Any) -> Run[Any] | NumericalFailure:

@@ -40,7 +40,7 @@ _SPLITS, _SWAPS, _DEATHS, _DRAWN, _ALL_PAIRS = 8, 1, 1, 8, 24
 # And in one that draws.
 _DRAWN_SWAPS, _REGROUPED, _SHAKEN = 2, 4, 2
 # Runs with other weights before groups by plan.
-_SHAKES, _MORE_SHAKES = 8, 24
+_SHAKES = 8
 _HEAT = (4.0, 2.0)
 # Rows times components whose responsibilities are held at once; beyond, components are drawn anew.
 _LARGEST = 1 << 22
@@ -129,7 +129,12 @@ def gaussian_escapes(
 
 
 def gaussian_regroupings(
-    model: Mixture, source: ArraySource, params: Parameters, rng: np.random.Generator, rough: ArraySource
+    model: Mixture,
+    source: ArraySource,
+    params: Parameters,
+    rng: np.random.Generator,
+    rough: ArraySource,
+    nearest: bool = False,
 ) -> Generator[list[Parameters], None, None]:
     """Runs with other weights, and groups of neighbours fitted anew, some at a time.
 
@@ -145,10 +150,9 @@ def gaussian_regroupings(
     weight, resp = source.row_weights, source.collect(model.responsibilities, params)
     # What a few rows decide is soon undone.
     yield shaken(model, rough, weight, params, rng.spawn(_SHAKES))
-    with closing(regroupings(model, rough, weight, resp, params, rng)) as portions:
+    with closing(regroupings(model, rough, weight, resp, params, rng, nearest)) as portions:
         for portion in portions:
             yield [moved for _, moved in portion]
-    yield shaken(model, rough, weight, params, rng.spawn(_MORE_SHAKES))
 
 
 # Components i and j that become one, k that becomes two, and what that seems to gain.

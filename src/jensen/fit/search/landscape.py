@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -69,6 +70,33 @@ class Ways(NamedTuple):
     unlikely: bool = False
 
 
+@dataclass(frozen=True, eq=False)
+class Glimpse:
+    """How a short run ended of which nobody asks more.
+
+    Attributes
+    ----------
+    objective : float
+        At its end.
+    heading : float
+        Where it seems to lead.
+    passes : float
+        That it took.
+    end : callable () -> Parameters
+        Where it ended.
+    """
+
+    objective: float
+    heading: float
+    passes: float
+    end: Callable[[], Parameters]
+
+    @cached_property
+    def params(self) -> Parameters:
+        """Where it ended."""
+        return self.end()
+
+
 class Landscape(Protocol):
     """What is searched: a model, its data, and how it climbs.
 
@@ -114,6 +142,10 @@ class Landscape(Protocol):
         """So many plain steps from each of these, or why there is none; on threads by `together`."""
         ...
 
+    def glance_all(self, starts: Sequence[Parameters], n_iter: int, together: Together) -> list[Glimpse | None]:
+        """The same of many starts, of whose ends no more is asked; None where there is no run."""
+        ...
+
     def finish(self, start: Parameters, index: int | None = None, before: int = 0) -> Run[Any]:
         """Up to an optimum; of a start, if it has an index."""
         ...
@@ -135,10 +167,17 @@ class Landscape(Protocol):
         """
         ...
 
-    def regroupings(self, run: Run[Any], number: int) -> Generator[Sequence[Parameters], None, None]:
+    def crossed(self, pairs: Sequence[tuple[Parameters, Parameters]]) -> list[Parameters]:
+        """What comes of pairs of ends that are put together, to climb from; nothing where there is no such thing."""
+        ...
+
+    def regroupings(
+        self, run: Run[Any], number: int, nearest: bool = False
+    ) -> Generator[Sequence[Parameters], None, None]:
         """All places that differ from an optimum in a group of components, some at a time; others for a number.
 
-        They may lie well below it, and there are many: for when rounds have not agreed. Empty where there are none.
+        They may lie well below it, and there are many: for when rounds have not agreed. Those of the nearest groups
+        alone are for when they have. Empty where there are none.
         """
         ...
 
@@ -175,7 +214,7 @@ class Plan:
     max_passes : float
         After which no round and no batch of escapes is begun.
     quick_groups : bool
-        Whether groups that are fitted anew tell sooner than further rounds, where rounds disagree.
+        Whether groups that are fitted anew tell sooner than draws and further rounds.
     deadline : float
         Moment of ``time.perf_counter()`` after which nothing is begun, once there is an optimum.
     """

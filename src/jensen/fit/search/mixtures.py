@@ -23,13 +23,14 @@ from jensen.fit.outliers.contract import NoOutliers, Outliers
 from jensen.fit.search.above import Descents
 from jensen.fit.search.account import SAME_OPTIMUM, Account, StartRecord
 from jensen.fit.search.climbing import RECENT, Climbing, matched
+from jensen.fit.search.crossing import united
 from jensen.fit.search.escapes import gaussian_escapes, gaussian_regroupings
-from jensen.fit.search.landscape import Drawn, Plan, Together, Verdict, Ways, serially
+from jensen.fit.search.landscape import Drawn, Glimpse, Plan, Together, Verdict, Ways, serially
 from jensen.fit.search.rounds import search
 from jensen.fit.search.rows import evaluated, final, pass_work, search_rows
 from jensen.fit.search.soundness import Degenerate, verdict
 from jensen.fit.search.splitting import Splits
-from jensen.fit.search.together import Start, first_trails, in_bursts
+from jensen.fit.search.together import ShortEnd, Start, first_trails, in_bursts, short_ends
 from jensen.fit.starts.descent import FAR, NEAR, components_above, enlarged
 from jensen.fit.starts.draw import StartKind, draw_start
 from jensen.fit.summary import DataSummary
@@ -44,11 +45,15 @@ from jensen.solve.variants import Accelerate, Plain
 KINDS: tuple[StartKind, ...] = (
     "kmeans", "adaptive", "hierarchical", "random", "k-means++", "local", "adaptive", "random_from_data"
 )  # fmt: skip
-# Starts of a round. The first comes from a little above, the second of every other round from far above.
+# Starts of a round, and where the first of them come down from.
 _ROUND = 6
+_HEIGHTS = NEAR, FAR, FAR
+# Steps of EM before each merge where solutions are crossed.
+_CROSSED_STEPS = 2
 # Multiplications of a pass, about, up to which every start runs to its end.
 _CHEAP = 60_000
-# And up to which three rounds have to agree, beyond that two; of the three, two batches of draws may stand for as many.
+# And up to which groups are asked once two rounds agree. Where there are none, three rounds have to, of which two
+# batches of draws may stand for as many; beyond, two.
 _MODERATE, _IN_VAIN = 4_000_000, 2
 # Nats still to come at which a run of the search ends, and nats by which optima differ: exactly where passes cost next
 # to nothing, else about a tenth of what a likelihood-ratio test could see.
@@ -170,9 +175,10 @@ class MixtureLandscape(Climbing):
 
     def _begin_above(self, index: int, descents: Descents) -> float | None:
         """Begin the descent that start number `index` comes from, and what it takes to be outlying; None if none."""
-        height = {0: NEAR, _ROUND: NEAR, _ROUND + 1: FAR}.get(index % (2 * _ROUND)) if self.from_above else None
-        if height is None:
+        place = index % _ROUND
+        if not self.from_above or place >= len(_HEIGHTS):
             return None
+        height = _HEIGHTS[place]
         rng = stream(self.seed, "start", index)
         table, outlying = self.treated.cleaned(self.data, index, rng)
         gaussians, rows = self.treated.gaussians, ArraySource(table.rows, table.weight)
@@ -239,6 +245,14 @@ class MixtureLandscape(Climbing):
         steps = [min(n_iter, self.limits.max_iter - done) for done in before]
         return self._in_turn(((start, most, None) for start, most in zip(starts, steps, strict=True)), short=True)
 
+    def glance_all(self, starts: Sequence[Parameters], n_iter: int, together: Together) -> list[Glimpse | None]:
+        """The same, of whose ends no more is asked; on few rows bursts tell all that is wanted."""
+        if not self.quick or not starts or self._is_stopped():
+            return super().glance_all(starts, n_iter, together)
+        most = min(n_iter, self.limits.max_iter)
+        ends = short_ends(self.model, self.rough, starts, most, self.tolerance)
+        return [None if end is None else _glimpse(end) for end in ends]
+
     def finish_all(
         self, starts: Sequence[Parameters], indices: Sequence[int | None], together: Together
     ) -> list[Run[Any] | NumericalFailure]:
@@ -274,12 +288,15 @@ class MixtureLandscape(Climbing):
 
     def _whole(self, trail: Trail, most: int) -> Run[Any] | None:
         """The short run that a trail is, if it is all of it."""
-        if self.interrupted or (self.limits.cancel is not None and self.limits.cancel.is_set()):
+        if self._is_stopped():
             return None
         ended = whole_run(trail, most, self.tolerance)
         if ended is not None:
             self.recent.append(ended)
         return ended
+
+    def _is_stopped(self) -> bool:
+        return self.interrupted or (self.limits.cancel is not None and self.limits.cancel.is_set())
 
     @property
     def variant(self) -> Plain:
@@ -316,7 +333,27 @@ class MixtureLandscape(Climbing):
 
         return Ways(portions(), unlikely=not besides and found is not None and found.unlikely)
 
-    def regroupings(self, run: Run[Any], number: int) -> Generator[Sequence[Parameters], None, None]:
+    def crossed(self, pairs: Sequence[tuple[Parameters, Parameters]]) -> list[Parameters]:
+        """Pairs of ends as one each, which come down to K components; none of what fails on the way."""
+        gaussians, descents, shares = self.treated.gaussians, self._descents(), list[float]()
+        for pair in pairs:
+            inliers = [self.treated.inliers(self.rows, params) for params in pair]
+            both = united(gaussians, *(params for _, params in inliers))
+            rows = inliers[0][0]
+            if both is not None and rows.weight > 0:
+                shares.append(1.0 - float(rows.weight) / float(self.rows.weight))
+                descents.begin(both, rows, self._rough_of(rows), _CROSSED_STEPS)
+        found = list[Parameters]()
+        for share in shares:
+            try:
+                found.append(self._from_above(descents, share).params)
+            except NumericalFailure:
+                continue
+        return found
+
+    def regroupings(
+        self, run: Run[Any], number: int, nearest: bool = False
+    ) -> Generator[Sequence[Parameters], None, None]:
         """Of the Gaussians, on the rows that count for these."""
         gaussians = self.treated.gaussians
         rows, params = self.treated.inliers(self.rows, run.params)
@@ -324,7 +361,7 @@ class MixtureLandscape(Climbing):
             return
         share = 1.0 - float(rows.weight) / float(self.rows.weight)
         rng = stream(self.seed, "groups", number)
-        with closing(gaussian_regroupings(gaussians, rows, params, rng, self._rough_of(rows))) as portions:
+        with closing(gaussian_regroupings(gaussians, rows, params, rng, self._rough_of(rows), nearest)) as portions:
             for portion in portions:
                 yield [self.treated.around(gaussians.allowed(moved), share) for moved in portion]
 
@@ -346,6 +383,10 @@ class MixtureLandscape(Climbing):
             for params in (one, other)
         )
         return matched(left, right, _NEAR)
+
+
+def _glimpse(end: ShortEnd) -> Glimpse:
+    return Glimpse(end.objective, end.heading, end.steps + 1.0, lambda: end.point()[0])
 
 
 def search_mixture(
@@ -440,10 +481,10 @@ def search_mixture(
         observer,
         outliers=treated,
     )
-    agreeing, in_vain = (3, _IN_VAIN) if work <= _MODERATE else (2, 0)
     common = model.family.kind.is_common  # type: ignore[attr-defined]
     # Groups have rows and covariances of their own; which rows lie out is for rounds and their escapes to say.
     groups = work <= _MODERATE and not common and climbed is model
+    agreeing, in_vain = (3, _IN_VAIN) if work <= _MODERATE and not groups else (2, 0)
     plan = Plan(12, True, 12, 4) if cheap else Plan(_ROUND, False, 30, agreeing, in_vain, _PASSES / (d + 4), groups)
     plan = replace(plan, deadline=limits.deadline)
     land.from_above = from_above and not cheap

@@ -105,7 +105,9 @@ class ModelLandscape(Climbing):
         redrawn = redrawn_components(self.model, self.source, run.params, rng)
         return Ways([[(kind, self._record(params)) for kind, params in redrawn]])
 
-    def regroupings(self, run: Run[Any], number: int) -> Generator[Sequence[Parameters], None, None]:
+    def regroupings(
+        self, run: Run[Any], number: int, nearest: bool = False
+    ) -> Generator[Sequence[Parameters], None, None]:
         """None: what is near what is not known here."""
         yield from ()
 

@@ -36,14 +36,18 @@ _LOCAL_STEPS, _LOCAL_TOL, _LOCAL_ROWS = 16, 0.01, 1_024
 _ALIKE, _NEAR = 2.0, 0.2
 # Steps with other weights.
 _SHAKEN_STEPS = 8
-# Of groups by plan: how large, how many for each component, among how many of its neighbours, and how often fitted; of
-# how many one is fitted again, and how often.
-_SIZE, _GROUPS, _NEIGHBOURS, _FITS, _AGAIN, _MORE_FITS = 3, 4, 9, 24, 8, 80
-# Groups that are fitted before their ends are tried: where these lead higher, the others are not needed.
-_PORTION = 8
-# Their steps, and the gain to come at which these end; nats that tell ends apart, and that a group may lose, since
-# the components around it make up for much.
-_FIT_STEPS, _FIT_TOL, _APART, _LOST = 60, 0.3, 0.5, 60.0
+# Of groups by plan: how large, how many for each component, and among how many of its neighbours.
+_SIZE, _GROUPS, _NEIGHBOURS = 3, 4, 9
+# How often the nearest are fitted, one of so many; the nearer half of them; and the rest, which have few ends.
+
+_NEAREST, _MANY_FITS, _FITS, _FEW_FITS = 8, 80, 20, 5
+# Groups that are fitted before their ends are tried, of the nearest and of the others: where these lead higher, further
+# ones are not needed.
+_FIRST_PORTION, _PORTION = 2, 8
+# Steps of a fit, and the gain to come at which it ends; nats that tell ends apart.
+_FIT_STEPS, _FIT_TOL, _APART = 60, 0.3, 0.5
+# Nats that a group may lose, since the components around it make up for much; and where it has few ends.
+_LOST, _MORE_LOST = 30.0, 60.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,10 +218,11 @@ def regroupings(
     resp: Array,
     params: Parameters,
     rng: np.random.Generator,
+    nearest: bool = False,
 ) -> Generator[list[tuple[float, Parameters]], None, None]:
     """Every group of three neighbours, fitted some times from seeds: all that it may be else, the nearest groups first.
 
-    Then the very nearest again, more often: they have more ends, and some lie close together.
+    These are fitted most often: they have more ends, and some lie close together.
 
     Parameters
     ----------
@@ -225,6 +230,8 @@ def regroupings(
         As for `regrouped`.
     rng : numpy.random.Generator
         Seeds.
+    nearest : bool, default=False
+        Whether to leave it at the nearest groups.
 
     Yields
     ------
@@ -239,17 +246,16 @@ def regroupings(
         If a group's own run is interrupted.
     """
     groups = _neighbours(_nearness(model, params, float(weight.sum())))
-    seeds = rng.integers(2**63, size=2 * len(groups))
+    n_nearest = -(-len(groups) // _NEAREST)
+    times = [_MANY_FITS if i < n_nearest else _FITS if 2 * i < len(groups) else _FEW_FITS for i in range(len(groups))]
+    seeds = rng.integers(2**63, size=len(groups))
     labels = resp.argmax(axis=1)
-    # Of each group, the heights that it has been seen at, with the means there in standard deviations.
-    seen = dict[tuple[int, ...], list[tuple[float, Array]]]()
     waiting = deque[_Group]()
 
     def begun() -> Iterator[Problem]:
         """Groups with where they are, and where else they may be sought."""
-        again = groups[: -(-len(groups) // _AGAIN)]
-        for number, (which, seed) in enumerate(zip([*groups, *again], seeds, strict=False)):
-            own, fits = np.random.default_rng(seed), _FITS if number < len(groups) else _MORE_FITS
+        for which, fits, seed in zip(groups[: -(-n_nearest // 2) if nearest else None], times, seeds, strict=False):
+            own = np.random.default_rng(seed)
             group = _Group.of(model, source, weight, resp, labels, params, np.array(which), own)
             if group is None:
                 continue
@@ -262,10 +268,10 @@ def regroupings(
         group = waiting.popleft()
         if here is None or here.sound(group.model) is None:
             return
-        scale = np.sqrt(group.spread)
-        known = seen.setdefault(tuple(group.which.tolist()), [(here.objective, group.before["means"] / scale)])
+        scale, least = np.sqrt(group.spread), here.objective - (_LOST if len(ends) > _FEW_FITS else _MORE_LOST)
+        known = [(here.objective, group.before["means"] / scale)]
         for ended in ends:
-            if ended is None or ended.objective < here.objective - _LOST:
+            if ended is None or ended.objective < least:
                 continue
             fitted, statistics = ended.point()
             means, reached = fitted["means"] / scale, ended.objective
@@ -275,9 +281,10 @@ def regroupings(
                 known.append((reached, means))
                 yield reached - here.objective, group.within(model, params, fitted)
 
-    fitted = short_ends_of_all(begun(), _FIT_STEPS, _FIT_TOL)
+    fitted, done = short_ends_of_all(begun(), _FIT_STEPS, _FIT_TOL), 0
     with closing(fitted):
-        while portion := list(islice(fitted, _PORTION)):
+        while portion := list(islice(fitted, _FIRST_PORTION if done < n_nearest else _PORTION)):
+            done += len(portion)
             found = [end for here, *ends in portion for end in others(here, ends)]
             yield sorted(found, key=lambda end: -end[0])
 

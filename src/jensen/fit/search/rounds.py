@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
-from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -23,61 +22,31 @@ from jensen.core.status import Status
 from jensen.errors import NumericalFailure
 from jensen.fit.search.account import Account, Ending, Move, Optimum, StartRecord
 from jensen.fit.search.climbing import heading
+from jensen.fit.search.farther import Farther
 from jensen.fit.search.landscape import Landscape, Plan, Together, Verdict
+from jensen.fit.search.places import OutOfTime, Place, standing
 from jensen.solve.loop import continued
-
-T = TypeVar("T")
-U = TypeVar("U")
 
 # Starts that all agree make one round enough.
 _UNANIMOUS = 8
 # Steps of the short run of a start or an escape, of the starts that are left then, and of the best escapes of a batch.
 _SHORT, _MIDDLE, _LONGER = 8, 16, 32
 _FOLLOWED = 3
-# Share of what tells optima apart within which the objective alone makes them one.
-_LEVEL = 0.1
 # Rounds without a sound end after which none is expected.
 _HOPELESS = 3
+# Ends that the best is crossed with where rounds did not agree.
+_PARTNERS = 10
+_FEWER = 4
 # Starts of a round that are run to their end, where most are dropped; two, if the highest does not promise most.
 _FINISHED = 1
-# Where rounds do not agree: how many times the passes of the search groups may take, how many go together, and their
-# first steps; then by how many nats they may seem to stay behind, and further steps.
-_MORE, _TOGETHER, _GROUPED = 12.0, 32, 4
-_STAGES = (26.0, 8), (1.0, 12), (0.05, 0)
-# Batches of draws in vain that stand for a round where groups are at hand.
-_FOR_A_ROUND = 2
 # Optima, from the best, whose plain log-likelihood is taken for the account.
 _ASSESSED = 12
-
-
-@dataclass(eq=False)
-class _Place:
-    """An optimum while the search is on."""
-
-    run: Run[Any]
-    verdict: Verdict
-    starts: int = 0
-    escapes: int = 0
-    rounds: int = 0
-    in_vain: int = 0  # batches of draws from here that led nowhere
-    tried: bool = False
-    unlikely: bool = False  # that escapes lead higher
-    way: _Place | None = None  # where escapes from here led
-
-    @property
-    def standing(self) -> tuple[bool, float]:
-        return _standing(self.run, self.verdict)
-
 
 # A start's index, its kind, and its run so far.
 _Begun = tuple[int, str, Run[Any]]
 
 
-class _OutOfTime(Exception):
-    """The deadline has passed."""
-
-
-class _Search:
+class _Search(Farther):
     """The state of one search."""
 
     def __init__(
@@ -87,13 +56,10 @@ class _Search:
         together: Together,
         on_end: Callable[[StartRecord], None] | None = None,
     ) -> None:
-        self.land, self.plan, self.together, self.on_end = land, plan, together, on_end
-        self.places = list[_Place]()
+        super().__init__(land, plan, together)
+        self.on_end, self.rounds = on_end, 0
         self.records = list[StartRecord]()
-        self.ends = dict[int, _Place]()
-        self.moves = list[Move]()
-        self.passes = 0.0
-        self.rounds = self.batches = 0
+        self.reached = dict[int, Place]()
         self.plain: Run[Any] | None = None  # from where no escape can lead higher
         self.unlikely = False  # what was said of the last escapes
         self.failure: NumericalFailure | None = None
@@ -113,9 +79,14 @@ class _Search:
                 if self.rounds >= _HOPELESS and all(place.verdict.faults for place in self.places):
                     ending = "degenerate"
                     break
-            if ending in ("disagreed", "budget") and self.places:
+            if ending == "agreed" and self.plan.quick_groups and not self._is_certain():
+                best = self._best()
+                self._cross(_FEWER)
+                ending = "surpassed" if self._best() is not best or self._regroup(nearest=True) else "agreed"
+            if ending in ("disagreed", "surpassed", "budget") and self.places:
+                self._cross(_PARTNERS)
                 self._regroup()
-        except _OutOfTime:
+        except OutOfTime:
             ending = "time"
         except KeyboardInterrupt:
             # What has ended counts, also of the batch that was interrupted: the best point is never lost.
@@ -142,16 +113,21 @@ class _Search:
         top = self._climb_out(max(ended, key=lambda place: place.standing))
         top.rounds += 1
         # From the best, draws may find a way that plans did not: where rounds disagree, and before their word is taken.
-        # Where groups are at hand if they find one, they come in the place of further rounds.
-        best, besides = self._best(), self.plan.in_vain if self.plan.quick_groups else 0
-        certain = best.run is self.plain or best.unlikely or self._groups_are_due()
-        while number and not certain and (top is not best or self._agreed(besides)):
+        # Groups do so at less cost.
+        best = self._best()
+        certain = self._is_certain() or self.plan.quick_groups
+        while number and not certain and (top is not best or self._agreed()):
             in_vain = self._climb_out(best, drawn=True) is best
             best.in_vain += in_vain
             if top is not best or not in_vain or self._agreed():
                 break
 
-    def _starts(self, indices: range) -> list[_Place]:
+    def _is_certain(self) -> bool:
+        """Whether nothing is likely to lead higher than the best."""
+        best = self._best()
+        return best.run is self.plain or best.unlikely
+
+    def _starts(self, indices: range) -> list[Place]:
         """Draw, climb a little and drop half of the starts, again, and run the rest to their end."""
         began = time.perf_counter()
         steps = None if self.plan.thorough else _SHORT
@@ -167,15 +143,16 @@ class _Search:
                 alive.append((index, kind, run))
         if not self.plan.thorough:
             alive = self._further(self._better(alive, max(1, len(alive) // 2)), _MIDDLE)
+            self.ends += [run for *_, run in alive]
             alive = self._better(alive, _FINISHED)
             ends = zip(alive, self._finish(alive), strict=True)
             alive = [(i, kind, self.land.joined(run, more)) for (i, kind, run), more in ends]
         seconds = (time.perf_counter() - began) / max(len(indices), 1)
-        found = list[_Place]()
+        found = list[Place]()
         for index, kind, run in alive:
             place = self._place(run)
             place.starts += 1
-            self.ends[index] = place
+            self.reached[index] = place
             faults, price = place.verdict.faults, place.verdict.price
             told = StartRecord(index, kind, run.objective, run.status, run.n_iter, faults, seconds, run.passes, price)
             self._record(told)
@@ -224,7 +201,7 @@ class _Search:
 
     # ------------------------------------------------------------------------------------------------- escapes
 
-    def _climb_out(self, place: _Place, drawn: bool = False) -> _Place:
+    def _climb_out(self, place: Place, drawn: bool = False) -> Place:
         """The place where escapes lead, one after another, until none of a batch leads higher; or this one."""
         # What has been tried from a place by plan is not tried again: where it led is known.
         while place.way is not None and not drawn:
@@ -277,125 +254,34 @@ class _Search:
             for i, more in zip(hopeful, self._climb_all([runs[i].params for i in hopeful], _LONGER), strict=True):
                 runs[i] = more if more is not None else runs[i]
         found = [(runs[i], self.land.judge(runs[i]), i) for i in hopeful]
-        best = max(found, key=lambda one: _standing(one[0], one[1]), default=None)
-        risen = best is not None and _standing(best[0], best[1]) > (not against.faults, goal - against.price)
+        best = max(found, key=lambda one: standing(one[0], one[1]), default=None)
+        risen = best is not None and standing(best[0], best[1]) > (not against.faults, goal - against.price)
         for i, (kind, _) in enumerate(tried):
             after = -np.inf if runs[i] is None else runs[i].objective
             self.moves.append(Move(kind, origin.objective, after, risen and best is not None and i == best[2]))
         return (best[0], best[1]) if risen and best is not None else None
-
-    def _regroup(self) -> None:
-        """Where rounds did not agree: groups of the best optimum's components fitted anew, until this leads nowhere."""
-        most, risen = self.passes + _MORE * self.plan.max_passes, True
-        while risen and self.passes <= most:
-            self._look_at_the_clock()
-            self.batches += 1
-            place = self._best()
-            with closing(self.land.regroupings(place.run, self.batches)) as portions:
-                risen = any(self._first_higher(portion, place) for portion in portions)
-
-    def _first_higher(self, tried: Sequence[Parameters], place: _Place) -> bool:
-        """Whether one of these leads higher than a place; the rest are then not needed."""
-        origin, here = place.run, heading(place.run)
-        for at in range(0, len(tried), _TOGETHER):
-            found = self._climb_all(tried[at : at + _TOGETHER], _GROUPED)
-            runs = [run for run in found if run is not None]
-            hopeful = list(range(len(runs)))
-            for behind, steps in _STAGES:
-                # A group that loses for good is left, and so is one that has come back.
-                hopeful = [i for i in hopeful if heading(runs[i]) > here - behind and not self._same(runs[i], origin)]
-                further = self._climb_all([runs[i].params for i in hopeful], steps) if steps else []
-                for i, more in zip(hopeful, further, strict=False):
-                    runs[i] = runs[i] if more is None else continued(runs[i], more)
-            risen = set[int]()
-            for i, finished in zip(hopeful, self._finish_all([runs[i].params for i in hopeful]), strict=True):
-                if finished is None:
-                    continue
-                reached = self._place(finished)
-                if reached.standing > place.standing:
-                    reached.escapes += 1
-                    risen.add(i)
-            self.moves += [Move("groups", origin.objective, run.objective, i in risen) for i, run in enumerate(runs)]
-            if risen:
-                return True
-        return False
-
-    def _finish_all(self, places: Sequence[Parameters]) -> list[Any]:
-        found = self._batch(lambda: self.land.finish_all(places, [None] * len(places), self.together))
-        runs = [None if isinstance(run, NumericalFailure) else run for run in found]
-        self.passes += sum(run.passes for run in runs if run is not None)
-        return runs
-
-    def _climb_all(self, starts: Sequence[Parameters], n_iter: int) -> list[Any]:
-        runs = [None if isinstance(run, NumericalFailure) else run for run in self._climb(starts, n_iter)]
-        self.passes += sum(run.passes for run in runs if run is not None)
-        return runs
-
-    def _climb(
-        self, starts: Sequence[Parameters], n_iter: int, before: Sequence[int] | None = None
-    ) -> list[Run[Any] | NumericalFailure]:
-        done = before or [0] * len(starts)
-        return self._batch(lambda: self.land.climb_all(starts, n_iter, done, self.together))
 
     def _record(self, record: StartRecord) -> None:
         self.records.append(record)
         if self.on_end is not None:
             self.on_end(record)
 
-    # --------------------------------------------------------------------------------------------------- places
-
-    def _place(self, run: Run[Any]) -> _Place:
-        """The place where a run ended, known or new."""
-        for place in self.places:
-            if self._same(run, place.run):
-                # By a hair it stays as it is, and its components in their order.
-                if run.objective > place.run.objective + _LEVEL * self.land.slack and run.status.is_converged:
-                    place.run = run
-                return place
-        place = _Place(run, self.land.judge(run))
-        self.places.append(place)
-        return place
-
-    def _same(self, one: Run[Any], other: Run[Any]) -> bool:
-        slack, apart = max(self.land.slack, 1e-9 * abs(other.objective)), abs(one.objective - other.objective)
-        # Where the likelihood is flat, or components coincide, one height has many parameters.
-        return apart < _LEVEL * slack or (apart < slack and self.land.same(one.params, other.params))
-
-    def _best(self) -> _Place:
-        return max(self.places, key=lambda place: place.standing)
-
-    def _agreed(self, besides: int = 0) -> bool:
-        """Whether rounds agree, or would if so many batches of draws more had led nowhere."""
+    def _agreed(self) -> bool:
+        """Whether rounds agree."""
         if not self.places:
             return False
         best = self._best()
         # One round by itself may have met a place whose ways are hidden.
         confirmed = best.rounds + (best.unlikely and best.rounds > 1)
-        unanimous = best.starts == len(self.ends) >= _UNANIMOUS
+        unanimous = best.starts == len(self.reached) >= _UNANIMOUS
         # Where most rounds end elsewhere, ways are hard to find, and that none was found says little.
-        if 2 * best.rounds >= self.rounds:
-            in_vain = min(best.in_vain + besides, self.plan.in_vain)
-            confirmed += in_vain // _FOR_A_ROUND if self.plan.quick_groups else in_vain
+        confirmed += min(best.in_vain, self.plan.in_vain) * (2 * best.rounds >= self.rounds)
         return unanimous or best.run is self.plain or confirmed >= self.plan.agreeing + (best.rounds < self.rounds)
 
     def _groups_are_due(self) -> bool:
         """Whether groups tell sooner, since no more than half of several rounds ended at the best optimum."""
         apart = self.rounds > 1 and bool(self.places) and 2 * self._best().rounds <= self.rounds
         return self.plan.quick_groups and apart
-
-    def _map(self, function: Callable[[T], U], items: Sequence[T]) -> list[U]:
-        return self._batch(lambda: self.together(function, items))
-
-    def _batch(self, work: Callable[[], list[U]]) -> list[U]:
-        self._look_at_the_clock()
-        results = work()
-        if self.land.interrupted:
-            raise KeyboardInterrupt
-        return results
-
-    def _look_at_the_clock(self) -> None:
-        if self.places and time.perf_counter() > self.plan.deadline:
-            raise _OutOfTime
 
     def _account(self, ending: Ending) -> Account:
         ranked = sorted(self.places, key=lambda place: place.standing, reverse=True)
@@ -415,7 +301,7 @@ class _Search:
             for i, place in enumerate(ranked)
         )
         starts = tuple(
-            replace(record, optimum=number[id(self.ends[record.index])] if record.index in self.ends else None)
+            replace(record, optimum=number[id(self.reached[record.index])] if record.index in self.reached else None)
             for record in records
         )
         best = ranked[0]
@@ -447,8 +333,3 @@ def search(
         If it comes before any start has ended.
     """
     return _Search(land, plan, together, on_end).run()
-
-
-def _standing(run: Run[Any], verdict: Verdict) -> tuple[bool, float]:
-    """What ends are ranked by: sound ones first, then the objective less the price."""
-    return not verdict.faults, run.objective - verdict.price

@@ -24,6 +24,7 @@ from jensen.data.arrays import ArraySource
 from jensen.data.pool import helpers
 from jensen.errors import NumericalFailure
 from jensen.families.gaussian import Gaussian
+from jensen.fit.search.climbing import extrapolated, heading
 from jensen.fit.search.landscape import Together
 from jensen.kernels.flights import Flight, GaussianBursts, GaussianTrail
 from jensen.models.mixture import Mixture
@@ -99,11 +100,14 @@ class ShortEnd(NamedTuple):
         That led there.
     point : callable () -> (Parameters, statistics)
         What is there, which may be degenerate.
+    heading : float
+        Where it leads, as it seems: no higher, if it ended because little was to come.
     """
 
     objective: float
     steps: int
     point: Callable[[], tuple[Parameters, Any]]
+    heading: float
 
     def sound(self, model: Mixture) -> Parameters | None:
         """The parameters there; None if they are degenerate."""
@@ -270,7 +274,8 @@ def _end_of(model: Mixture, template: Parameters, trail: GaussianTrail | None, b
     last, objective = trail.done, float(trail.objective[trail.done])
     if not math.isfinite(objective):
         return None
-    return ShortEnd(objective, last, lambda: model.along(template, trail, block).point(last))
+    leads = objective if trail.is_over else extrapolated(trail.objective[max(last - 2, 0) : last + 1].tolist())
+    return ShortEnd(objective, last, lambda: model.along(template, trail, block).point(last), leads)
 
 
 def _plain_end(
@@ -281,4 +286,4 @@ def _plain_end(
         ended = unless_interrupted(run(Plain("off").solver(model, rule), source, start, rule, limits))
     except NumericalFailure:
         return None
-    return ShortEnd(ended.objective, ended.n_iter, lambda: (ended.params, ended.statistics))
+    return ShortEnd(ended.objective, ended.n_iter, lambda: (ended.params, ended.statistics), heading(ended))
