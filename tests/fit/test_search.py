@@ -136,6 +136,22 @@ def test_the_nearest_groups_are_asked_before_the_word_of_rounds_is_taken():
     assert not land.regrouped and not land.crossings
 
 
+def test_a_round_that_ends_above_all_before_is_crossed_at_once_where_groups_follow():
+    land = Hills(round_by_round(LOW, TOP), {LOW: [3], TOP: [19]})
+    quick = Plan(starts=2, rounds=6, agreeing=2, quick_groups=True)
+    x, account = found(land, quick)
+    assert (x, account.rounds, account.ending) == (TOP, 2, "disagreed")
+    # No escapes from there: rounds disagree already.
+    assert {place for place, *_ in land.asked} == {LOW} and land.crossings == [[(TOP, LOW)]]
+    # From a round that ends lower there are some, which may lead to the best.
+    land = Hills(round_by_round(TOP, LOW), {LOW: [17]})
+    x, account = found(land, quick)
+    assert (x, account.rounds, account.ending) == (TOP, 2, "agreed")
+    land = Hills(round_by_round(LOW, TOP), {TOP: [19]})
+    found(land, replace(quick, quick_groups=False, rounds=2))
+    assert (TOP, 2, False) in land.asked
+
+
 def test_the_best_is_crossed_with_what_rounds_found_else():
     rounds = round_by_round(LOW, MIDDLE)
     land = Hills(rounds, {(MIDDLE, LOW): [17]})

@@ -110,7 +110,10 @@ class _Search(Farther):
         ended = self._starts(range(first, first + self.plan.starts))
         if not ended:
             return
-        top = self._climb_out(max(ended, key=lambda place: place.standing))
+        top = max(ended, key=lambda place: place.standing)
+        # Above all that rounds before met, it says that they disagree. Then the best is crossed, which sees further.
+        surpassed = self.plan.quick_groups and number and top is self._best() and not top.rounds
+        top = top if surpassed else self._climb_out(top)
         top.rounds += 1
         # From the best, draws may find a way that plans did not: where rounds disagree, and before their word is taken.
         # Groups do so at less cost.
