@@ -71,20 +71,20 @@ def test_what_each_has_right_comes_together(shape):
     model, (one, other) = halves(shape)
     source, best = ArraySource(X), fixed_em(model, ArraySource(X), start_from(model, X, TRUTH), 50)
     land = landscape(model)
-    (child,) = land.crossed([(one, other)])
+    (child,) = land.crossed(one, [other])
     assert len(components_of(model.family.layout, child)[0]) == 4
     ends = [fixed_em(model, source, params, 100).objective for params in (one, other, child)]
     assert ends[2] == pytest.approx(best.objective, abs=1e-3) and max(ends[:2]) < best.objective - 5.0
     # Nothing comes of two that are the same, and the others keep their order.
-    assert land.crossed([(one, one)]) == [] == land.crossed([])
-    again = land.crossed([(one, one), (one, other), (other, other)])
+    assert land.crossed(one, [one]) == [] == land.crossed(one, [])
+    again = land.crossed(one, [one, other, one])
     np.testing.assert_array_equal(again[0]["means"], child["means"])
 
 
 def test_nothing_comes_of_what_fails_on_the_way():
     model, (one, other) = halves("full")
     flat = other.replace(covariances=np.zeros_like(other["covariances"]))
-    assert landscape(model).crossed([(one, flat)]) == []
+    assert landscape(model).crossed(one, [flat]) == []
 
 
 @pytest.mark.parametrize("kind", ["noise", "trim"])
@@ -94,7 +94,7 @@ def test_outliers_are_no_part_of_it(kind):
     outliers = TrimmedOutliers(model, 0.05) if kind == "trim" else noise
     land = landscape(model, outliers=outliers)
     pair = tuple(land.treated.around(params, 0.0) for params in (one, other))
-    (child,) = land.crossed([pair])
+    (child,) = land.crossed(pair[0], [pair[1]])
     assert len(child["means"]) == 4 and len(child["weights"]) == len(pair[0]["weights"])
 
 

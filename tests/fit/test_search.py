@@ -128,7 +128,7 @@ def test_the_nearest_groups_are_asked_before_the_word_of_rounds_is_taken():
     land = Hills(round_by_round(MIDDLE, MIDDLE), {("groups", MIDDLE): [17]})
     x, account = found(land, plan)
     assert (x, account.rounds, account.ending) == (TOP, 2, "surpassed") and land.nearest == [True, False]
-    assert str(account).endswith("Groups of components led higher than where rounds agreed.")
+    assert str(account).endswith("Crossings or groups led higher than where rounds agreed.")
     assert account.warning
     # Nor are they where it is plain that nothing leads higher.
     land = Hills(round_by_round(TOP, TOP), {TOP: None, ("groups", TOP): [3]})

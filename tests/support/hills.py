@@ -53,8 +53,8 @@ class Hills:
     start_all, climb_all, finish_all = Climbing.start_all, Climbing.climb_all, Climbing.finish_all
     glance_all = Climbing.glance_all
 
-    def crossed(self, pairs):
-        asked = [(int(one["x"]), int(other["x"])) for one, other in pairs]
+    def crossed(self, params, others):
+        asked = [(int(params["x"]), int(other["x"])) for other in others]
         self.crossings.append(asked)
         return [at(x) for pair in asked for x in self.jumps.get(pair, ())]
 

@@ -76,13 +76,19 @@ class GaussianTrail:
 
     def point(self, step: int) -> list[Array]:
         """Weights, means, covariances, counts, first moments and scatter of one point, read-only and its own."""
-        row, found, at = self.records[step % len(self.records)].copy(), list[Array](), 0
+        row = self.records[step % len(self.records)].copy()
         row.flags.writeable = False
-        for shape in self.shapes:
-            end = at + math.prod(shape)
-            found.append(row[at:end].reshape(shape))
-            at = end
-        return found
+        return _unpacked(row, self.shapes)
+
+
+def _unpacked(row: Array, shapes: tuple[tuple[int, ...], ...]) -> list[Array]:
+    """Arrays of these shapes that lie one after another."""
+    found, at = list[Array](), 0
+    for shape in shapes:
+        end = at + math.prod(shape)
+        found.append(row[at:end].reshape(shape))
+        at = end
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,12 +215,7 @@ class GaussianDescent:
         """Weights, means and covariances once it is over, and the passes; None if it failed."""
         if self.passes[0] < 0:
             return None
-        found, at = list[Array](), 0
-        for shape in self.shapes:
-            end = at + math.prod(shape)
-            found.append(self.room[at:end].reshape(shape))
-            at = end
-        return found, float(self.passes[0])
+        return _unpacked(self.room, self.shapes), float(self.passes[0])
 
 
 def ready_descent(

@@ -17,7 +17,7 @@ Ending = Literal["agreed", "disagreed", "surpassed", "budget", "degenerate", "ti
 _ENDINGS = {
     "agreed": "",
     "disagreed": "Rounds ended at different optima",
-    "surpassed": "Groups of components led higher than where rounds agreed",
+    "surpassed": "Crossings or groups led higher than where rounds agreed",
     "degenerate": "Every end was degenerate",
     "budget": "The budget was spent before enough rounds agreed",
     "time": "The time limit ended the search early: this is the best so far",
@@ -152,7 +152,8 @@ class Account:
         Rows of the search: all of them, or a sample's.
     ending : {"agreed", "disagreed", "surpassed", "budget", "degenerate", "time", "interrupted"}
         What ended it; ``agreed`` also where all starts did, or where it was plain that no escape leads higher;
-        ``disagreed`` where groups of components were fitted anew instead of further rounds.
+        ``disagreed`` where groups of components were fitted anew instead of further rounds; ``surpassed`` where a
+        crossing or a group led higher than where rounds agreed.
     sampled : bool
         Whether the rows are a sample of the data; what it found was then finished on all of them.
     advice : str

@@ -114,7 +114,7 @@ class Climbing:
         """Up to an optimum from each of these places, or why there is no density."""
         return together(lambda number: _unless_failed(self.finish, starts[number], indices[number]), range(len(starts)))
 
-    def crossed(self, pairs: Sequence[tuple[Parameters, Parameters]]) -> list[Parameters]:
+    def crossed(self, params: Parameters, others: Sequence[Parameters]) -> list[Parameters]:
         """Nothing: what two ends have in common is not known here."""
         return []
 

@@ -28,7 +28,7 @@ class Farther(Places):
     Attributes
     ----------
     ends : list of Run
-        Of starts, also of those that were dropped after a while: what the best may be crossed with.
+        Of starts, also of those that were dropped after a while, and of crossings: what the best may be crossed with.
     """
 
     def __init__(self, land: Landscape, plan: Plan, together: Together) -> None:
@@ -43,7 +43,7 @@ class Farther(Places):
             place = self._best()
             origin = place.run
             partners = self._partners(origin, n_partners)
-            children = self.land.crossed([(origin.params, partner.params) for partner in partners])
+            children = self.land.crossed(origin.params, [partner.params for partner in partners])
             runs = [run for run in self._climb_all(children, _CROSSED) if run is not None]
             self.ends += runs
             hopeful, goal = list[int](), heading(origin) + self.land.slack

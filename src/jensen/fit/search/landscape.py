@@ -167,8 +167,8 @@ class Landscape(Protocol):
         """
         ...
 
-    def crossed(self, pairs: Sequence[tuple[Parameters, Parameters]]) -> list[Parameters]:
-        """What comes of pairs of ends that are put together, to climb from; nothing where there is no such thing."""
+    def crossed(self, params: Parameters, others: Sequence[Parameters]) -> list[Parameters]:
+        """What comes of an end put together with each of the others, to climb from; nothing where nothing does."""
         ...
 
     def regroupings(

@@ -19,7 +19,7 @@ from jensen.core.status import Status
 from jensen.data.arrays import ArraySource
 from jensen.data.pool import map_ordered, single_threaded_blas, threads
 from jensen.errors import NumericalFailure
-from jensen.fit.outliers.contract import NoOutliers, Outliers
+from jensen.fit.outliers.contract import NoOutliers, Outliers, gaussian_part
 from jensen.fit.search.above import Descents
 from jensen.fit.search.account import SAME_OPTIMUM, Account, StartRecord
 from jensen.fit.search.climbing import RECENT, Climbing, matched
@@ -333,18 +333,19 @@ class MixtureLandscape(Climbing):
 
         return Ways(portions(), unlikely=not besides and found is not None and found.unlikely)
 
-    def crossed(self, pairs: Sequence[tuple[Parameters, Parameters]]) -> list[Parameters]:
-        """Pairs of ends as one each, which come down to K components; none of what fails on the way."""
-        gaussians, descents, shares = self.treated.gaussians, self._descents(), list[float]()
-        for pair in pairs:
-            inliers = [self.treated.inliers(self.rows, params) for params in pair]
-            both = united(gaussians, *(params for _, params in inliers))
-            rows = inliers[0][0]
-            if both is not None and rows.weight > 0:
-                shares.append(1.0 - float(rows.weight) / float(self.rows.weight))
-                descents.begin(both, rows, self._rough_of(rows), _CROSSED_STEPS)
+    def crossed(self, params: Parameters, others: Sequence[Parameters]) -> list[Parameters]:
+        """The one and another as one each time, which comes down to K components; none of what fails on the way."""
+        gaussians, descents = self.treated.gaussians, self._descents()
+        rows, own = self.treated.inliers(self.rows, params)
+        if not rows.weight > 0:
+            return []
+        share = 1.0 - float(rows.weight) / float(self.rows.weight)
+        united_all = [united(gaussians, own, gaussian_part(self.treated, other)[1]) for other in others]
+        begun = [both for both in united_all if both is not None]
+        for both in begun:
+            descents.begin(both, rows, self._rough_of(rows), _CROSSED_STEPS)
         found = list[Parameters]()
-        for share in shares:
+        for _ in begun:
             try:
                 found.append(self._from_above(descents, share).params)
             except NumericalFailure:

@@ -39,7 +39,6 @@ _SHAKEN_STEPS = 8
 # Of groups by plan: how large, how many for each component, and among how many of its neighbours.
 _SIZE, _GROUPS, _NEIGHBOURS = 3, 4, 9
 # How often the nearest are fitted, one of so many; the nearer half of them; and the rest, which have few ends.
-
 _NEAREST, _MANY_FITS, _FITS, _FEW_FITS = 8, 80, 20, 5
 # Groups that are fitted before their ends are tried, of the nearest and of the others: where these lead higher, further
 # ones are not needed.

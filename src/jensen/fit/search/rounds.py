@@ -34,9 +34,8 @@ _SHORT, _MIDDLE, _LONGER = 8, 16, 32
 _FOLLOWED = 3
 # Rounds without a sound end after which none is expected.
 _HOPELESS = 3
-# Ends that the best is crossed with where rounds did not agree.
-_PARTNERS = 10
-_FEWER = 4
+# Ends that the best is crossed with where rounds did not agree, and before they are taken at their word.
+_APART, _CHECKED = 10, 4
 # Starts of a round that are run to their end, where most are dropped; two, if the highest does not promise most.
 _FINISHED = 1
 # Optima, from the best, whose plain log-likelihood is taken for the account.
@@ -81,10 +80,10 @@ class _Search(Farther):
                     break
             if ending == "agreed" and self.plan.quick_groups and not self._is_certain():
                 best = self._best()
-                self._cross(_FEWER)
+                self._cross(_CHECKED)
                 ending = "surpassed" if self._best() is not best or self._regroup(nearest=True) else "agreed"
             if ending in ("disagreed", "surpassed", "budget") and self.places:
-                self._cross(_PARTNERS)
+                self._cross(_APART)
                 self._regroup()
         except OutOfTime:
             ending = "time"
