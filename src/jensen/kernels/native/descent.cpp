@@ -51,9 +51,9 @@ void merge_covariances(Shape shape, int d, double share, const double* gap, cons
     }
 }
 
-// log|Sigma| / 2 of one component's covariance; false if it is not positive definite.
+// log|Sigma| / 2 of a covariance that is one component's own; false if it is not positive definite.
 bool half_log_determinant(Shape shape, int d, const double* covariance, double* scratch, double* out) {
-    if (shape == Shape::full || shape == Shape::tied) return log_determinant_half(covariance, d, scratch, out);
+    if (shape == Shape::full) return log_determinant_half(covariance, d, scratch, out);
     double total = 0.0;
     for (int j = 0; j < (shape == Shape::diag ? d : 1); ++j) {
         if (!(covariance[j] > 0.0 && std::isfinite(covariance[j]))) return false;
@@ -92,11 +92,10 @@ class Components {
     // The cheapest pairs on paper, none of which share a component; false where one has no volume.
     bool disjoint(int K, int n_pairs, std::vector<Pair>& chosen) {
         if (!assess(K)) return false;
-        const std::vector<Pair> pairs = pairs_of(K);
         std::vector<char> touched(K, 0);
         chosen.clear();
         for (const int at : ordered_) {
-            const Pair& pair = pairs[at];
+            const Pair& pair = pairs_[at];
             if (touched[pair.first] || touched[pair.second]) continue;
             touched[pair.first] = touched[pair.second] = 1;
             chosen.push_back(pair);
@@ -108,13 +107,12 @@ class Components {
     // The pair that costs least with the entropy of whose of the two the rows are; false where none has volume.
     bool cheapest(int K, int64_t n, const double* weight, const double* resp, Pair& chosen) {
         if (!assess(K)) return false;
-        const std::vector<Pair> pairs = pairs_of(K);
         double least = std::numeric_limits<double>::infinity();
         for (const int at : ordered_) {
             // Entropies are not negative: what is dearer by labels alone need not be looked at.
             double loss = losses_[at];
             if (!(loss < least)) break;
-            const double *const one = resp + pairs[at].first, *const other = resp + pairs[at].second;
+            const double *const one = resp + pairs_[at].first, *const other = resp + pairs_[at].second;
             for (int64_t i = 0; i < n && loss < least; ++i) {
                 const double a = one[i * K], b = other[i * K];
                 if (!(a > kFaint && b > kFaint)) continue;
@@ -123,7 +121,7 @@ class Components {
             }
             if (loss < least) {
                 least = loss;
-                chosen = pairs[at];
+                chosen = pairs_[at];
             }
         }
         return std::isfinite(least);
@@ -159,9 +157,10 @@ class Components {
     }
 
   private:
-    // Losses of all pairs, and their order.
+    // All pairs, their losses, and their order.
     bool assess(int K) {
-        const size_t n_pairs = static_cast<size_t>(K) * (K - 1) / 2;
+        pairs_ = pairs_of(K);
+        const size_t n_pairs = pairs_.size();
         losses_.resize(n_pairs);
         const double* const weights = here_.data();
         const double *const means = weights + K, *const covariances = means + static_cast<size_t>(K) * d_;
@@ -218,6 +217,7 @@ class Components {
     const MStep& step_;
     double weight_;
     std::vector<double> no_ridge_, here_, next_, losses_;
+    std::vector<Pair> pairs_;
     std::vector<int> ordered_;
     MStep bare_;  // the rule and its ratio
 };
