@@ -163,22 +163,20 @@ void joint_diagonal(const Workspace<T>& w, bool spherical, int filled) {
 
 // ---------------------------------------------------------------------------------------------- responsibilities
 
-// best + log(total), in double.
-JENSEN_INLINE Vec<double> log_of_sum(Vec<double> best, Vec<double> total) { return best + log_positive(total); }
+// Sums of weight * (best + log(total)) over lanes on top of one another; padding has weight 0. A row's own logarithm has
+// no more digits than its best density: one in the kernel's precision will do.
+JENSEN_INLINE Vec<double> weighted_log(Vec<double> weight, Vec<double> best, Vec<double> total) {
+    return weight * (best + log_positive(total));
+}
+JENSEN_INLINE Vec<double> weighted_log(Vec<float> weight, Vec<float> best, Vec<float> total) {
+    const Vec<float> log = best + log_positive(total);
+    return low_doubles(weight) * low_doubles(log) + high_doubles(weight) * high_doubles(log);
+}
 
-// Sum over the lanes of weight * (best + log(total)); padding has weight 0.
-template <class T>
-JENSEN_INLINE Vec<double> weighted_log(Vec<T> weight, Vec<T> best, Vec<T> total) {
-    if constexpr (sizeof(T) == sizeof(double)) {
-        return weight * log_of_sum(best, total);
-    } else {
-        auto half = [](auto w, auto b, auto t) JENSEN_LAMBDA {
-            return __builtin_convertvector(w, Vec<double>) *
-                   log_of_sum(__builtin_convertvector(b, Vec<double>), __builtin_convertvector(t, Vec<double>));
-        };
-        return half(low_half(weight), low_half(best), low_half(total)) +
-               half(high_half(weight), high_half(best), high_half(total));
-    }
+// The same of best + log(product), in double: a product of many has a large logarithm.
+JENSEN_INLINE Vec<double> log_of_product(Vec<double> best, Vec<double> product) { return best + log_positive(product); }
+JENSEN_INLINE Vec<double> log_of_product(Vec<float> best, Vec<float> product) {
+    return in_double(best) + log_positive(low_doubles(product)) + log_positive(high_doubles(product));
 }
 
 // Turn joint densities into shares of the largest one, and find what makes responsibilities of them, times the row's
@@ -186,13 +184,12 @@ JENSEN_INLINE Vec<double> weighted_log(Vec<T> weight, Vec<T> best, Vec<T> total)
 template <class T>
 double normalise(Workspace<T>& w, int filled, int plain, bool labelled = false) {
     constexpr int L = kLanes<T>;
-    double loglik = 0.0;
     // Sums lie between 1 and K: a product of this many stays in range, and one logarithm serves them all.
     int bits = 1;
     while ((1 << bits) <= w.K) ++bits;
     const int per_log = (sizeof(T) == sizeof(double) ? 1000 : 120) / bits;
     Vec<T> product = splat(T(1)), peak = {};
-    Vec<double> weighted = {};
+    Vec<double> logs = {};
     int held = 0;
     for (int i = 0; i < filled; i += L) {
         const Vec<T> best = load(w.best + i);
@@ -217,20 +214,20 @@ double normalise(Workspace<T>& w, int filled, int plain, bool labelled = false) 
         const Vec<T> weight = may_weigh ? load(w.row_weight + i) : splat(T(1));
         if (may_weigh && (any_positive<T>(weight - T(1)) || any_positive<T>(T(1) - weight))) {
             scale *= weight;
-            weighted += weighted_log<T>(weight, best, total);
+            logs += weighted_log(weight, best, total);
         } else {
             peak += best;
             product *= total;
             if (++held == per_log) {
-                for (int l = 0; l < L; ++l) loglik += log_scalar(static_cast<double>(product[l]));
-                product = splat(T(1));
+                logs += log_of_product(peak, product);
+                product = splat(T(1)), peak = Vec<T>{};
                 held = 0;
             }
         }
         store(w.scale + i, scale);
     }
-    for (int l = 0; l < L; ++l) loglik += log_scalar(static_cast<double>(product[l])) + static_cast<double>(peak[l]);
-    return loglik + sum<double>(weighted);
+    if (held > 0) logs += log_of_product(peak, product);
+    return sum<double>(logs);
 }
 
 template <class T>

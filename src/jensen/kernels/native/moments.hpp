@@ -15,22 +15,11 @@ constexpr int range_end(int begin, int d) {
     return end > begin ? end : begin + 1;
 }
 
-template <class T>
-JENSEN_INLINE void add_lanes(double* lanes, Vec<T> v) {
-    if constexpr (sizeof(T) == sizeof(double)) {
-        store(lanes, load(lanes) + v);
-    } else {
-        constexpr int half = kLanes<T> / 2;
-        store(lanes, load(lanes) + __builtin_convertvector(low_half(v), Vec<double>));
-        store(lanes + half, load(lanes + half) + __builtin_convertvector(high_half(v), Vec<double>));
-    }
-}
-
-// Accumulators of a component: d(d+1)/2 of the scatter by rows, d first moments, the count.
+// Moments of a component: d(d+1)/2 of the scatter by rows, the count, d first moments.
 template <class T, int D, int Begin, int End>
-void moments_range(const Workspace<T>& w, int k, int filled, double* lanes) {
+void moments_range(const Workspace<T>& w, int k, int filled, double* sums) {
     constexpr int L = kLanes<T>;
-    constexpr int N = End - Begin;
+    constexpr int N = End - Begin, kBefore = Begin * (Begin + 1) / 2, kOwn = End * (End + 1) / 2 - kBefore;
     const T* centre = w.centre + static_cast<int64_t>(k) * w.padded;
     const T* share = w.joint + static_cast<int64_t>(k) * w.ld;
     Vec<T> s[N][End] = {}, f[N] = {}, count = {};
@@ -55,40 +44,41 @@ void moments_range(const Workspace<T>& w, int k, int filled, double* lanes) {
 #pragma GCC unroll 8
             for (int j = Begin; j <= Begin + a; ++j) s[a][j] += rc[a] * c[j - Begin];
     }
-    double* out = lanes + static_cast<int64_t>(Begin) * (Begin + 1) / 2 * L;
+    Vec<T> own[kOwn], first[N + 1];
+    int at = 0;
 #pragma GCC unroll 8
     for (int a = 0; a < N; ++a)
 #pragma GCC unroll 8
-        for (int j = 0; j <= Begin + a; ++j, out += L) add_lanes<T>(out, s[a][j]);
+        for (int j = 0; j <= Begin + a; ++j) own[at++] = s[a][j];
+    first[0] = count;
 #pragma GCC unroll 8
-    for (int a = 0; a < N; ++a) add_lanes<T>(lanes + (D * (D + 1) / 2 + Begin + a) * L, f[a]);
-    if (Begin == 0) add_lanes<T>(lanes + (D * (D + 1) / 2 + D) * L, count);
-    if constexpr (End < D) moments_range<T, D, End, range_end(End, D)>(w, k, filled, lanes);
+    for (int a = 0; a < N; ++a) first[a + 1] = f[a];
+    add_sums<T>(own, sums + kBefore);
+    // The count, nothing for all but the first rows of the triangle, lies before the first moments.
+    add_sums<T>(first, sums + D * (D + 1) / 2 + Begin);
+    if constexpr (End < D) moments_range<T, D, End, range_end(End, D)>(w, k, filled, sums);
 }
 
-// Accumulators of a component: d squares, d first moments, the count.
+// Moments of a component: d squares, the count, d first moments.
 template <class T, int D>
-void moments_diagonal_small(const Workspace<T>& w, int k, int filled, double* lanes) {
+void moments_diagonal_small(const Workspace<T>& w, int k, int filled, double* sums) {
     constexpr int L = kLanes<T>;
     const T* centre = w.centre + static_cast<int64_t>(k) * w.padded;
     const T* share = w.joint + static_cast<int64_t>(k) * w.ld;
-    Vec<T> s[D] = {}, f[D] = {}, count = {};
+    Vec<T> s[D] = {}, f[D + 1] = {};  // the count before the first moments
     for (int i = 0; i < filled; i += L) {
         const Vec<T> r = load(share + i) * load(w.scale + i);
-        count += r;
+        f[0] += r;
 #pragma GCC unroll 8
         for (int j = 0; j < D; ++j) {
             const Vec<T> c = load(w.xt + j * w.ld + i) - centre[j];
             const Vec<T> rc = r * c;
-            f[j] += rc;
+            f[j + 1] += rc;
             s[j] += rc * c;
         }
     }
-#pragma GCC unroll 8
-    for (int j = 0; j < D; ++j) add_lanes<T>(lanes + j * L, s[j]);
-#pragma GCC unroll 8
-    for (int j = 0; j < D; ++j) add_lanes<T>(lanes + (D + j) * L, f[j]);
-    add_lanes<T>(lanes + 2 * D * L, count);
+    add_sums<T>(s, sums);
+    add_sums<T>(f, sums + D);
 }
 
 // Moments of component k over strips of rows: `strips` has the first row of each, all strips where it is null. Tiles
@@ -217,36 +207,36 @@ template <class T>
 void moments_all(const Task<T>& task, Workspace<T>& w, int filled, int plain) {
     if (w.whitens && takes_gram(w.d, w.K, task.shape)) return gram_all(w, filled, plain);
     for (int k = 0; k < w.K; ++k) {
-        double* lanes = w.lanes + static_cast<int64_t>(k) * accumulators(w.d, task.shape) * kLanes<T>;
+        double* sums = w.lanes + static_cast<int64_t>(k) * accumulators(w.d, task.shape);
         if (task.shape == Shape::diag || task.shape == Shape::spherical) {
             switch (w.d) {
-                case 1: moments_diagonal_small<T, 1>(w, k, filled, lanes); break;
-                case 2: moments_diagonal_small<T, 2>(w, k, filled, lanes); break;
-                case 3: moments_diagonal_small<T, 3>(w, k, filled, lanes); break;
-                case 4: moments_diagonal_small<T, 4>(w, k, filled, lanes); break;
-                case 5: moments_diagonal_small<T, 5>(w, k, filled, lanes); break;
-                case 6: moments_diagonal_small<T, 6>(w, k, filled, lanes); break;
-                case 7: moments_diagonal_small<T, 7>(w, k, filled, lanes); break;
-                case 8: moments_diagonal_small<T, 8>(w, k, filled, lanes); break;
+                case 1: moments_diagonal_small<T, 1>(w, k, filled, sums); break;
+                case 2: moments_diagonal_small<T, 2>(w, k, filled, sums); break;
+                case 3: moments_diagonal_small<T, 3>(w, k, filled, sums); break;
+                case 4: moments_diagonal_small<T, 4>(w, k, filled, sums); break;
+                case 5: moments_diagonal_small<T, 5>(w, k, filled, sums); break;
+                case 6: moments_diagonal_small<T, 6>(w, k, filled, sums); break;
+                case 7: moments_diagonal_small<T, 7>(w, k, filled, sums); break;
+                case 8: moments_diagonal_small<T, 8>(w, k, filled, sums); break;
                 default: moments_diagonal<T>(task, w, k, filled);
             }
             continue;
         }
         switch (w.d) {
-            case 1: moments_range<T, 1, 0, range_end(0, 1)>(w, k, filled, lanes); break;
-            case 2: moments_range<T, 2, 0, range_end(0, 2)>(w, k, filled, lanes); break;
-            case 3: moments_range<T, 3, 0, range_end(0, 3)>(w, k, filled, lanes); break;
-            case 4: moments_range<T, 4, 0, range_end(0, 4)>(w, k, filled, lanes); break;
-            case 5: moments_range<T, 5, 0, range_end(0, 5)>(w, k, filled, lanes); break;
-            case 6: moments_range<T, 6, 0, range_end(0, 6)>(w, k, filled, lanes); break;
-            case 7: moments_range<T, 7, 0, range_end(0, 7)>(w, k, filled, lanes); break;
-            case 8: moments_range<T, 8, 0, range_end(0, 8)>(w, k, filled, lanes); break;
+            case 1: moments_range<T, 1, 0, range_end(0, 1)>(w, k, filled, sums); break;
+            case 2: moments_range<T, 2, 0, range_end(0, 2)>(w, k, filled, sums); break;
+            case 3: moments_range<T, 3, 0, range_end(0, 3)>(w, k, filled, sums); break;
+            case 4: moments_range<T, 4, 0, range_end(0, 4)>(w, k, filled, sums); break;
+            case 5: moments_range<T, 5, 0, range_end(0, 5)>(w, k, filled, sums); break;
+            case 6: moments_range<T, 6, 0, range_end(0, 6)>(w, k, filled, sums); break;
+            case 7: moments_range<T, 7, 0, range_end(0, 7)>(w, k, filled, sums); break;
+            case 8: moments_range<T, 8, 0, range_end(0, 8)>(w, k, filled, sums); break;
             default: moments_tiles<T>(task, w, k, nullptr, filled / (kStrip * kLanes<T>));
         }
     }
 }
 
-// Add the lanes of small d up, bring tiles into their places, and mirror the triangles.
+// Add the sums of small d, bring tiles into their places, and mirror the triangles.
 template <class T>
 void finish(const Task<T>& task, Workspace<T>& w) {
     const int d = w.d;

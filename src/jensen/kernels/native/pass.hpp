@@ -69,13 +69,10 @@ void rows(const Task<T>& task, const jensen::Rows& out, void* scratch) {
             double logs[L];
             if (out.loglik) {
                 if constexpr (sizeof(T) == sizeof(double)) {
-                    store(logs, log_of_sum(best, total));
+                    store(logs, best + log_positive(total));
                 } else {
-                    auto half = [](auto b, auto t) JENSEN_LAMBDA {
-                        return log_of_sum(__builtin_convertvector(b, Vec<double>), __builtin_convertvector(t, Vec<double>));
-                    };
-                    store(logs, half(low_half(best), low_half(total)));
-                    store(logs + L / 2, half(high_half(best), high_half(total)));
+                    store(logs, low_doubles(best) + log_positive(low_doubles(total)));
+                    store(logs + L / 2, high_doubles(best) + log_positive(high_doubles(total)));
                 }
             }
             for (int l = 0; l < last; ++l) {

@@ -188,6 +188,29 @@ JENSEN_INLINE void sum_eight(V a, V b, V c, V d, V e, V f, V g, V h, double* out
     }
 }
 
+// Singles in double precision: half of the lanes, and one half on top of the other.
+JENSEN_INLINE Vec<double> low_doubles(Vec<float> v) { return __builtin_convertvector(low_half(v), Vec<double>); }
+JENSEN_INLINE Vec<double> high_doubles(Vec<float> v) { return __builtin_convertvector(high_half(v), Vec<double>); }
+JENSEN_INLINE Vec<double> in_double(Vec<float> v) { return low_doubles(v) + high_doubles(v); }
+JENSEN_INLINE Vec<double> in_double(Vec<double> v) { return v; }
+
+// Add to numbers the sums of as many vectors, and nothing to up to `kSumsBeyond` numbers behind them.
+constexpr int kSumsBeyond = 7;
+template <class T, int N, int From = 0>
+JENSEN_INLINE void add_sums(const Vec<T> (&v)[N], double* out) {
+    auto at = [&](int i) JENSEN_LAMBDA { return From + i < N ? in_double(v[From + i < N ? From + i : 0]) : Vec<double>{}; };
+    if constexpr (kBytes == 64 && N - From > 4) {
+        sum_eight(at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7), out + From);
+        if constexpr (From + 8 < N) add_sums<T, N, From + 8>(v, out);
+    } else {
+        double sums[4];
+        sum_four(at(0), at(1), at(2), at(3), sums);
+#pragma GCC unroll 4
+        for (int i = 0; i < 4 && From + i < N; ++i) out[From + i] += sums[i];
+        if constexpr (From + 4 < N) add_sums<T, N, From + 4>(v, out);
+    }
+}
+
 // 1 / x for positive x of ordinary size. Division is slow on wide vectors; Newton's steps from an estimate are not.
 JENSEN_INLINE Vec<float> reciprocal(Vec<float> x) { return 1.0f / x; }
 JENSEN_INLINE Vec<double> reciprocal(Vec<double> x) {
@@ -251,6 +274,20 @@ JENSEN_INLINE Vec<double> log_positive(Vec<double> x) {
     q = q * z + 1.0 / 3.0;
     const Vec<double> twice = s + s;
     return n * 0x1.62e42fefa3800p-1 + (twice + (twice * z * q + n * 0x1.ef35793c76730p-45));
+}
+
+// The same in single precision.
+JENSEN_INLINE Vec<float> log_positive(Vec<float> x) {
+    const PatternVec<float> bits = (PatternVec<float>)x;
+    const BitsVec<float> k = (BitsVec<float>)(bits - 0x3f3504f3U) >> 23;
+    const Vec<float> m = (Vec<float>)(bits - ((PatternVec<float>)k << 23));
+    const Vec<float> n = __builtin_convertvector(k, Vec<float>);
+    const Vec<float> s = (m - 1.0f) / (m + 1.0f), z = s * s;
+    Vec<float> q = z * (1.0f / 9.0f) + 1.0f / 7.0f;
+    q = q * z + 1.0f / 5.0f;
+    q = q * z + 1.0f / 3.0f;
+    const Vec<float> twice = s + s;
+    return n * 0x1.62e400p-1f + (twice + (twice * z * q + n * 0x1.7f7d1cp-20f));
 }
 
 JENSEN_INLINE Vec<float> exp_nonpositive(Vec<float> x) {

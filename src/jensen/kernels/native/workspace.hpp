@@ -28,7 +28,7 @@ struct Workspace {
     int ld;    // distance between features, or components: a cache line more, lest all fall into the same cache sets
     int64_t factor_size;  // numbers in one component's packed whitening factor
     T *xt, *joint, *best, *scale, *centred, *scaled, *resp, *centre, *factor, *offset, *row_weight;
-    double* lanes;  // few features: vector accumulators of each component; above: tiles of each matrix
+    double* lanes;  // few features: the moments of each component; above: tiles of each matrix
     double* whitened;    // moments of whitened rows
     int32_t* label;      // most probable component of each row of the sub-block
     uint16_t* active;    // (strips, K) components that were not pruned in a strip of rows
@@ -107,7 +107,7 @@ constexpr int64_t whitened_size(int d, int K, Shape shape) {
 // Numbers in `lanes`.
 template <class T>
 int64_t lanes_size(int d, int K, Shape shape) {
-    const int64_t small = static_cast<int64_t>(accumulators(d, shape)) * kLanes<T> * K;
+    const int64_t small = static_cast<int64_t>(accumulators(d, shape)) * K + kSumsBeyond;
     if (takes_gram(d, K, shape)) return std::max(small, tiles_size(K + d + 1));
     if (d <= kSmall) return small;
     return shape == Shape::full ? tiles_size(d) * K : shape == Shape::tied ? tiles_size(d) : 0;
@@ -177,11 +177,14 @@ void prepare(const Task<T>& task, Workspace<T>& w) {
     const double root_half = 0.70710678118654752440;
     double* const kept = task.kept ? kept_origin(task, w) : nullptr;
     for (int j = 0; j < d; ++j) {
+        // Rows that are kept stay about the origin that they were brought in with.
+        if (kept && task.is_kept) {
+            w.origin[j] = kept[j];
+            continue;
+        }
         w.origin[j] = 0.0;
         for (int k = 0; k < K; ++k) w.origin[j] += task.centres[static_cast<int64_t>(k) * d + j] / K;
-        // Rows that are kept stay about the origin that they were brought in with.
-        if (kept && task.is_kept) w.origin[j] = kept[j];
-        else if (kept) kept[j] = w.origin[j];
+        if (kept) kept[j] = w.origin[j];
     }
     // A row's whitened numbers are no larger than this about the origin, or they would lose digits of the distances.
     double largest = 0.0;
@@ -258,27 +261,22 @@ JENSEN_INLINE void add_tile(Vec<T> (&s)[kTile][kTile], double* out) {
     }
 }
 
-// Add the lanes of small d up: counts (K,), first moments (K, d), and scatter, of matrices the lower triangle.
+// Add the sums of small d: counts (K,), first moments (K, d), and scatter, of matrices the lower triangle.
 template <class T>
 void add_up(const Workspace<T>& w, Shape shape, double* counts, double* first, double* scatter) {
     const int d = w.d;
-    const double* lane = w.lanes;
-    auto next = [&] {
-        double total = 0.0;
-        for (int l = 0; l < kLanes<T>; ++l) total += *lane++;
-        return total;
-    };
+    const double* sums = w.lanes;
     for (int k = 0; k < w.K; ++k) {
         if (shape == Shape::full || shape == Shape::tied) {
             double* own = scatter + (shape == Shape::tied ? 0 : static_cast<int64_t>(k) * d * d);
             for (int i = 0; i < d; ++i)
-                for (int j = 0; j <= i; ++j) own[i * d + j] += next();
+                for (int j = 0; j <= i; ++j) own[i * d + j] += *sums++;
         } else {
             const bool diagonal = shape == Shape::diag;
-            for (int j = 0; j < d; ++j) scatter[diagonal ? static_cast<int64_t>(k) * d + j : k] += next();
+            for (int j = 0; j < d; ++j) scatter[diagonal ? static_cast<int64_t>(k) * d + j : k] += *sums++;
         }
-        for (int j = 0; j < d; ++j) first[static_cast<int64_t>(k) * d + j] += next();
-        counts[k] += next();
+        counts[k] += *sums++;
+        for (int j = 0; j < d; ++j) first[static_cast<int64_t>(k) * d + j] += *sums++;
     }
 }
 
