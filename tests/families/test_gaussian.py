@@ -193,7 +193,10 @@ def test_faults_name_starved_and_nearly_singular_components():
         (hardly,) = model.family.faults(params, counted([np.ceil(count) - 1e-9, 5.0]))
         assert "rests on just under" in hardly
         thin = params["covariances"].copy()
-        thin[-1] = 5e-3 * np.eye(2)[-1] if shape == "tied" else 5e-3 * (np.eye(2) if shape == "full" else 1.0)
+        if shape == "tied":
+            thin[-1] = thin[:, -1] = 5e-3 * np.eye(2)[-1]
+        else:
+            thin[-1] = 5e-3 * (np.eye(2) if shape == "full" else 1.0)
         (singular,) = model.family.faults(params.replace(covariances=thin), counted([9.0, 9.0]))
         assert "nearly singular: an eigenvalue is only 5 times its floor" in singular
     # A constant column sits at its floor in every fit, which is no fault.

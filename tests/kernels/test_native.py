@@ -619,10 +619,10 @@ def test_other_functions_refuse_arrays_that_do_not_fit():
         (native.column_moments, z, ones[:8], *np.zeros((4, 2))),
         (native.row_keys, z, 1, np.zeros(1, dtype=np.uint64), np.zeros(9, dtype=np.uint64)),
         (native.row_keys, z, 1, np.zeros(2, dtype=np.uint64), np.zeros(8, dtype=np.uint64)),
-        (native.factors, 0, np.zeros((3, 2)), np.zeros(2), np.zeros((3, 2, 2)), np.zeros(3), np.zeros(3)),
-        (native.factors, 0, np.zeros((3, 2, 2)), np.zeros(2), np.zeros((3, 2)), np.zeros(3), np.zeros(3)),
-        (native.factors, 4, np.zeros((3, 2, 2)), np.zeros(2), np.zeros((3, 2, 2)), np.zeros(3), np.zeros(3)),
-        (native.factors, 0, np.zeros((3, 2, 2)), np.zeros(2), np.zeros((3, 2, 2)), np.zeros(3), np.zeros(2)),
+        (native.factors, ISAS[-1], 0, np.zeros((3, 2)), np.zeros(2), np.zeros((3, 2, 2)), np.zeros(3), np.zeros(3)),
+        (native.factors, ISAS[-1], 0, np.zeros((3, 2, 2)), np.zeros(2), np.zeros((3, 2)), np.zeros(3), np.zeros(3)),
+        (native.factors, ISAS[-1], 4, np.zeros((3, 2, 2)), np.zeros(2), np.zeros((3, 2, 2)), np.zeros(3), np.zeros(3)),
+        (native.factors, ISAS[-1], 0, np.zeros((3, 2, 2)), np.zeros(2), np.zeros((3, 2, 2)), np.zeros(3), np.zeros(2)),
         (native.exp_nonpositive, isa, np.zeros(5), np.zeros(4)),
         (native.exp_nonpositive, isa, np.zeros(5), np.zeros(5, dtype=np.float32)),
         (native.exp_nonpositive, "mmx", np.zeros(5), np.zeros(5)),
@@ -635,6 +635,46 @@ def test_other_functions_refuse_arrays_that_do_not_fit():
 # The parts of a burst, in the order in which they are handed over.
 BURST = ("shape", "rule", "ridge", "count", "scatter", "strength", "centre", "ratio", "equal_weights", "n_components")
 BURST += ("steps", "from_start", "enough", "leap_after", "records", "trace")
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 5, 7, 8, 9, 16])
+def test_factors_are_those_of_the_textbook(isa, d):
+    rng = np.random.default_rng(d)
+    roots = rng.standard_normal((3, d, d)) * 10.0 ** rng.uniform(-2.0, 2.0, (3, d, 1))
+    # Variances so small and so large that the product of their roots has no place among the floats.
+    covariances = roots @ roots.transpose(0, 2, 1) * np.array([1e-200, 1.0, 1e200])[:, None, None]
+    ridge = rng.uniform(0.5, 1.0, d) * np.trace(covariances[1]) / d
+    whitening, constants, penalty, failed = choose.native_factors("full", covariances, ridge, 3)
+    assert failed == -1
+    for k, covariance in enumerate(covariances):
+        scale = covariance[0, 0]
+        factor = np.linalg.cholesky(covariance / scale) * np.sqrt(scale)
+        np.testing.assert_allclose(whitening[k] @ factor, np.eye(d), atol=1e-9)
+        assert (np.triu(whitening[k], 1) == 0).all()
+        half = np.log(np.diagonal(factor)).sum()
+        assert constants[k] == pytest.approx(-0.5 * d * np.log(2 * np.pi) - half, rel=1e-12)
+        assert penalty[k] == pytest.approx(0.5 * ((whitening[k] ** 2).sum(axis=0) @ ridge), rel=1e-12)
+    (tied, constant, price, _) = choose.native_factors("tied", covariances[1].copy(), ridge, 2)
+    np.testing.assert_array_equal(tied, whitening[1])
+    assert (constant == constants[1]).all() and (price == penalty[1]).all()
+
+
+@pytest.mark.parametrize("d", [1, 3, 16])
+def test_factors_of_variances_are_those_of_the_textbook(isa, d):
+    variances = 10.0 ** np.random.default_rng(d).uniform(-2.0, 2.0, (3, d)) * np.array([[1e-200], [1.0], [1e200]])
+    whitening, constants, penalty, failed = choose.native_factors("diag", variances, np.ones(d), 3)
+    assert failed == -1
+    np.testing.assert_allclose(whitening, variances**-0.5, rtol=1e-14)
+    np.testing.assert_allclose(constants, -0.5 * (d * np.log(2 * np.pi) + np.log(variances).sum(axis=1)), rtol=1e-13)
+    np.testing.assert_allclose(penalty, 0.5 * (1.0 / variances).sum(axis=1), rtol=1e-13)
+
+
+@pytest.mark.parametrize("d", [1, 4, 8, 11])
+@pytest.mark.parametrize("bad", [0.0, -1.0, np.nan, np.inf])
+def test_factors_tell_which_matrix_has_none(isa, d, bad):
+    covariances = np.stack([np.eye(d)] * 6)
+    covariances[3, -1, -1] = covariances[5, 0, 0] = bad
+    assert choose.native_factors("full", covariances, np.ones(d), 6)[3] == 3
 
 
 def take_burst(starts=1, points=5, **changes):

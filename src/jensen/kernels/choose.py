@@ -140,8 +140,9 @@ def native_factors(
     module = choice().module
     if module is None or ridge.size > FEW_FEATURES:
         return None
+    isa = choice().isa
     whitening, constants, penalty = np.empty(covariances.shape), np.empty(n_components), np.empty(n_components)
-    failed = module.factors(LAYOUT_CODES[shape], covariances, ridge, whitening, constants, penalty)
+    failed = module.factors(isa, LAYOUT_CODES[shape], covariances, ridge, whitening, constants, penalty)
     return whitening, constants, penalty, failed
 
 

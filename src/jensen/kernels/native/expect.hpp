@@ -82,7 +82,7 @@ class Expecting {
 
   private:
     int look_at(const Mixture& at) {
-        const int failed = factors(task_.shape, task_.K, task_.d, step_.ridge, at, scratch_.data());
+        const int failed = factors(kernels_, task_.shape, task_.K, task_.d, step_.ridge, at, scratch_.data());
         if (failed >= 0) return failed;
         double* const offsets = at.penalty + K_;
         for (size_t k = 0; k < K_; ++k) {

@@ -302,8 +302,8 @@ int maximize(int shape, int rule, const Input& ridge, double count, const std::o
     return maximizer.maximize({counts.data(), data_of(first, k * d), data_of(second, size)}, old, out);
 }
 
-int factors(int shape, const Input& covariances, const Input& ridge, const Output& whitening, const Output& constants,
-            const Output& penalty) {
+int factors(const std::string& isa, int shape, const Input& covariances, const Input& ridge, const Output& whitening,
+            const Output& constants, const Output& penalty) {
     const size_t k = constants.size(), d = ridge.size();
     if (shape < 0 || shape > 3) throw std::invalid_argument("arrays of the pass do not fit one another");
     const size_t size = jensen::covariance_size(static_cast<Shape>(shape), static_cast<int>(k), static_cast<int>(d));
@@ -312,8 +312,8 @@ int factors(int shape, const Input& covariances, const Input& ridge, const Outpu
     // `factors` reads the covariances and leaves them alone.
     const jensen::Mixture mixture{nullptr, nullptr, const_cast<double*>(covariances.data()),
                                   data_of(whitening, size), constants.data(), data_of(penalty, k)};
-    return jensen::factors(static_cast<Shape>(shape), static_cast<int>(k), static_cast<int>(d), ridge.data(), mixture,
-                           scratch.data());
+    return jensen::factors(kernels_named(isa), static_cast<Shape>(shape), static_cast<int>(k), static_cast<int>(d),
+                           ridge.data(), mixture, scratch.data());
 }
 
 bool smallest_ratios(const Input& matrices, const Input& unit, const Output& out) {
@@ -450,7 +450,7 @@ NB_MODULE(_native, m) {
           nb::arg("equal_weights"), nb::arg("old_means"), nb::arg("old_covariances"), nb::arg("counts"),
           nb::arg("first"), nb::arg("second"), nb::arg("weights").noconvert(), nb::arg("means").noconvert(),
           nb::arg("covariances").noconvert());
-    m.def("factors", &factors, nb::arg("shape"), nb::arg("covariances"), nb::arg("ridge"),
+    m.def("factors", &factors, nb::arg("isa"), nb::arg("shape"), nb::arg("covariances"), nb::arg("ridge"),
           nb::arg("whitening").noconvert(), nb::arg("constants").noconvert(), nb::arg("penalty").noconvert());
     m.def("smallest_ratios", &smallest_ratios, nb::arg("matrices"), nb::arg("unit"), nb::arg("out").noconvert());
     m.def("seed_rows", &seed_rows, nb::arg("isa"), nb::arg("z").noconvert(), nb::arg("weight"), nb::arg("candidates"),

@@ -4,6 +4,7 @@
 // component, responsibilities, then every component's moments. Nothing of size n x K is stored.
 #pragma once
 
+#include "factors.hpp"
 #include "prune.hpp"
 
 namespace JENSEN_ISA {
@@ -154,5 +155,6 @@ const Kernels JENSEN_ISA_TABLE = {
     &JENSEN_ISA::exp_all<double>,
     &JENSEN_ISA::exp_all<float>,
     &JENSEN_ISA::nearer,
+    &JENSEN_ISA::factorise,
 };
 }  // namespace jensen

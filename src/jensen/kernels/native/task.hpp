@@ -65,7 +65,12 @@ struct Kernels {
     // their sum by weight. Columns and all other arrays go on to a multiple of `kPadding` numbers, weights with zeros.
     double (*nearer)(const double* columns, int64_t ld, int64_t n, int d, const double* point, const double* before,
                      const double* weight, double* out);
+    // Whitening factors in up to `kUnrolled` features: factors.hpp.
+    int (*factorise)(int K, int d, const double* matrices, const double* ridge, double* inverses,
+                     double* log_diagonals, double* penalties);
 };
+
+constexpr int kUnrolled = 8;
 
 constexpr int kPadding = 8;
 

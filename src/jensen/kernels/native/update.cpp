@@ -13,7 +13,7 @@ namespace jensen {
 
 namespace {
 
-constexpr double kLog2Pi = 1.8378770664093454836;
+constexpr double kLog2Pi = 1.8378770664093454836, kSmallProduct = 1e-100;
 
 double penalty_of(const double* inverse, const double* ridge, int d) {
     double total = 0.0;
@@ -22,21 +22,33 @@ double penalty_of(const double* inverse, const double* ridge, int d) {
     return 0.5 * total;
 }
 
+// Of K matrices; -1, or the first that is not positive definite.
+int factor_matrices(const Kernels& kernels, int K, int d, const double* ridge, const Mixture& mixture, double* scratch) {
+    if (d <= kUnrolled) {
+        return kernels.factorise(K, d, mixture.covariances, ridge, mixture.whitening, mixture.constants,
+                                 mixture.penalty);
+    }
+    for (int k = 0; k < K; ++k) {
+        const size_t at = static_cast<size_t>(k) * d * d;
+        double* const white = mixture.whitening + at;
+        if (!factorise(mixture.covariances + at, d, scratch, white, mixture.constants + k)) return k;
+        mixture.penalty[k] = penalty_of(white, ridge, d);
+    }
+    return -1;
+}
+
 }  // namespace
 
-int factors(Shape shape, int K, int d, const double* ridge, const Mixture& mixture, double* scratch) {
+int factors(const Kernels& kernels, Shape shape, int K, int d, const double* ridge, const Mixture& mixture,
+            double* scratch) {
     const double base = -0.5 * d * kLog2Pi;
     double trace_ridge = 0.0;
     for (int j = 0; j < d; ++j) trace_ridge += ridge[j];
     if (shape == Shape::full || shape == Shape::tied) {
         const int n_matrices = shape == Shape::tied ? 1 : K;
-        for (int k = 0; k < n_matrices; ++k) {
-            const size_t at = static_cast<size_t>(k) * d * d;
-            double log_diagonal;
-            if (!factorise(mixture.covariances + at, d, scratch, mixture.whitening + at, &log_diagonal)) return k;
-            mixture.constants[k] = base - log_diagonal;
-            mixture.penalty[k] = penalty_of(mixture.whitening + at, ridge, d);
-        }
+        const int failed = factor_matrices(kernels, n_matrices, d, ridge, mixture, scratch);
+        if (failed >= 0) return failed;
+        for (int k = 0; k < n_matrices; ++k) mixture.constants[k] = base - mixture.constants[k];
         for (int k = n_matrices; k < K; ++k) {
             mixture.constants[k] = mixture.constants[0];
             mixture.penalty[k] = mixture.penalty[0];
@@ -51,15 +63,20 @@ int factors(Shape shape, int K, int d, const double* ridge, const Mixture& mixtu
             mixture.penalty[k] = 0.5 * w * w * trace_ridge;
             continue;
         }
-        double log_sum = 0.0, penalty = 0.0;
+        double log_sum = 0.0, product = 1.0, penalty = 0.0;
         for (int j = 0; j < d; ++j) {
             const int at = k * d + j;
             if (!(mixture.covariances[at] > 0.0 && std::isfinite(mixture.covariances[at]))) return k;
             const double w = mixture.whitening[at] = 1.0 / std::sqrt(mixture.covariances[at]);
-            log_sum += std::log(w);
+            // These lie between 1e-154 and 1e162: before the product leaves the floats, its logarithm is taken.
+            product *= w;
+            if (product < kSmallProduct || product > 1.0 / kSmallProduct) {
+                log_sum += std::log(product);
+                product = 1.0;
+            }
             penalty += w * w * ridge[j];
         }
-        mixture.constants[k] = base + log_sum;
+        mixture.constants[k] = base + (log_sum + std::log(product));
         mixture.penalty[k] = 0.5 * penalty;
     }
     return -1;
@@ -177,11 +194,9 @@ int Maximizer::maximize(const Moments& moments, const Mixture& old, const Mixtur
                 std::copy_n(old.covariances + base, size, covariances + base);
             } else if (layout_ == Shape::full) {
                 double* const at = covariances + base;
-                for (int i = 0; i < d; ++i) {
-                    for (int j = 0; j < d; ++j) {
-                        at[i * d + j] = at[i * d + j] / count + (i == j ? rows * step_.ridge[i] : 0.0);
-                    }
-                }
+                const double share = 1.0 / count;
+                for (size_t i = 0; i < size; ++i) at[i] *= share;
+                for (int i = 0; i < d; ++i) at[i * d + i] += rows * step_.ridge[i];
             } else if (layout_ == Shape::diag) {
                 double* const at = covariances + base;
                 for (int j = 0; j < d; ++j) at[j] = at[j] / count + rows * step_.ridge[j];

@@ -64,7 +64,8 @@ class Maximizer {
 // What the E-step needs of the covariances: fills in whitening, constants and penalty. Returns -1, or the first
 // component whose covariance is not positive definite. Every E-step of few features takes it from here, alone or in a
 // burst, so that both give the same bits. `scratch` has room for d * d.
-int factors(Shape shape, int K, int d, const double* ridge, const Mixture& mixture, double* scratch);
+int factors(const Kernels& kernels, Shape shape, int K, int d, const double* ridge, const Mixture& mixture,
+            double* scratch);
 
 // Numbers in the covariances of K components.
 size_t covariance_size(Shape shape, int K, int d);

@@ -12,7 +12,7 @@ namespace JENSEN_ISA {
 using jensen::Shape;
 using jensen::Task;
 
-constexpr int kSmall = 8;     // up to here every loop over features is unrolled and moments stay in registers
+constexpr int kSmall = jensen::kUnrolled;  // up to here every loop over features is unrolled and moments stay in registers
 constexpr double kFarApart = 1e4;  // standard deviations between components beyond which each whitens rows for itself
 constexpr int kTile = 4;      // above, triangles go in tiles of 4 x 4
 constexpr int kStrip = kRegisters >= 32 ? 4 : 2;  // vectors of rows that one tile of the E-step works on
