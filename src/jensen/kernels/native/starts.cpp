@@ -40,7 +40,8 @@ class Seeding {
   public:
     Seeding(const Kernels& kernels, const double* z, const double* weight, int64_t n, int d)
         : kernels_(kernels), z_(z), weight_(weight), n_(n), d_(d), ld_((n + kPadding - 1) / kPadding * kPadding),
-          columns_(ld_ * d), shares_(ld_), heap_(n), nearest_(ld_), reduced_(ld_), best_(ld_) {
+          columns_(ld_ * d), shares_(ld_), whole_(n), heap_(n), nearest_(ld_), reduced_(ld_), best_(ld_),
+          last_(accumulate(weight, nullptr, n, whole_)) {
         std::copy_n(weight, n, shares_.begin());
         for (int64_t i = 0; i < n; ++i)
             for (int j = 0; j < d; ++j) columns_[j * ld_ + i] = z[i * d + j];
@@ -48,8 +49,7 @@ class Seeding {
 
     void operator()(int K, int candidates, const double* uniforms, int64_t* seeds) {
         std::fill(nearest_.begin(), nearest_.end(), INFINITY);
-        const int64_t last = accumulate(weight_, nullptr, n_, heap_);
-        seeds[0] = draw(heap_, uniforms[0], last);
+        seeds[0] = draw(whole_, uniforms[0], last_);
         reduce(seeds[0]);
         nearest_.swap(reduced_);
         for (int k = 1; k < K; ++k) {
@@ -89,7 +89,9 @@ class Seeding {
     int64_t n_;
     int d_;
     int64_t ld_;
-    std::vector<double> columns_, shares_, heap_, nearest_, reduced_, best_;
+    // `whole_`: the weights added up.
+    std::vector<double> columns_, shares_, whole_, heap_, nearest_, reduced_, best_;
+    int64_t last_;
 };
 
 }  // namespace
