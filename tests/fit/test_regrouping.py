@@ -151,7 +151,8 @@ def test_ends_of_one_height_are_not_taken_for_one(monkeypatch):
         for _, _, starts in problems:
             own = starts[0]
             moved = own.replace(means=own["means"] + 3.0)
-            yield [ShortEnd(0.0, 5, lambda at=at: (at, None), 0.0) for at in (own, own, moved, moved)]
+            ends = (own, own, moved, moved)
+            yield [ShortEnd(0.0, 5, lambda at=at: (at, None), 0.0, lambda at=at: at["means"]) for at in ends]
 
     monkeypatch.setattr(regrouping, "short_ends_of_all", lambda *given: fitted(*given))
     monkeypatch.setattr(type(model), "faults", lambda *given: ())

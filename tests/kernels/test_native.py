@@ -690,7 +690,7 @@ def take_burst(starts=1, points=5, **changes):
     flight = native.Flight(given.get("helpers", 0))
     for _ in range(given.get("n", 1)):
         flight.add_bursts(given["isa"], given["x"], given["weight"], parts)
-    return [flight.take(i) for i in range(len(flight))]
+    return flight.take(0, len(flight))
 
 
 def test_bursts_refuse_arrays_that_do_not_fit():
@@ -726,7 +726,7 @@ def test_bursts_refuse_arrays_that_do_not_fit():
     with pytest.raises((TypeError, ValueError)):
         native.Flight(0).add_bursts(ISAS[-1], np.zeros((3, 2)), None, (0, 13))
     with pytest.raises(IndexError):
-        native.Flight(0).take(0)
+        native.Flight(0).take(0, 1)
 
 
 # The parts of a descent behind the number of components.
@@ -743,7 +743,7 @@ def take_descent(**changes):
     flight = native.Flight(0)
     parts = tuple(given[name] for name in (*BURST[:10], *DESCENT))
     flight.add_descent(given["isa"], given["x"], given["weight"], parts)
-    flight.take(0)
+    flight.take(0, 1)
     return given["passes"][0]
 
 

@@ -116,11 +116,65 @@ class GaussianBursts:
     trace: Array | None
     shapes: tuple[tuple[int, ...], ...]
 
+    @property
+    def objective(self) -> Array:
+        """The objectives (starts, steps + 1) of all points, once they are there."""
+        return self.records[:, :, -_MARKS] if self.trace is None else self.trace
+
     def taken(self) -> GaussianTrail | None:
         """The points from the first start; None where no M-step of the rule may begin there."""
         flight = Flight(0)
         flight.add(self)
-        return flight.take()
+        return flight.take().trail(0)
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianArrivals:
+    """What bursts from one or more starts brought.
+
+    Attributes
+    ----------
+    bursts : GaussianBursts
+        Whose room has their points.
+    told : list of tuple of int
+        For each start what a `GaussianTrail` has of its burst: `done`, `failed`, and the extrapolations.
+    """
+
+    bursts: GaussianBursts
+    told: list[tuple[int, int, int, int]]
+
+    def trail(self, number: int) -> GaussianTrail | None:
+        """The points from one start; None where no M-step of the rule may begin there."""
+        done, failed, tried, accepted = self.told[number]
+        if done == NO_START:
+            return None
+        trace = None if self.bursts.trace is None else self.bursts.trace[number]
+        return GaussianTrail(self.bursts.records[number], trace, self.bursts.shapes, done, failed, (tried, accepted))
+
+    @property
+    def done(self) -> AnyArray:
+        """Points (starts,) after each start; negative where it has no density."""
+        return np.array([done for done, *_ in self.told])
+
+    @property
+    def is_over(self) -> AnyArray:
+        """Whether they took fewer steps than they might, and none failed, shape (starts,)."""
+        most = self.bursts.objective.shape[1] - 1
+        return np.array([failed < 0 and done < most for done, failed, *_ in self.told])
+
+    @property
+    def objective(self) -> Array:
+        """The objectives (starts,) at the ends, no number where a start has no density."""
+        done = self.done
+        reached = self.bursts.objective[np.arange(len(done)), np.maximum(done, 0)]
+        return np.where(done < 0, math.nan, reached)
+
+    def means(self, number: int) -> Array:
+        """The means (K, d) at one end, on loan."""
+        (k,), (_, d) = self.bursts.shapes[:2]
+        records = self.bursts.records[number]
+        means: Array = records[self.told[number][0] % len(records), k : k + k * d]
+        return means.reshape(k, d)
 
 
 def ready_bursts(
@@ -281,7 +335,7 @@ class Flight:
     """
 
     def __init__(self, helpers: int) -> None:
-        self._isa, self._waiting = choice().isa, deque[tuple[GaussianBursts | GaussianDescent, int]]()
+        self._isa, self._waiting = choice().isa, deque[GaussianBursts | GaussianDescent]()
         module = choice().module
         assert module is not None
         self._native, self._taken = module.Flight(helpers), 0
@@ -289,28 +343,27 @@ class Flight:
     def add(self, bursts: GaussianBursts) -> None:
         """Begin bursts as soon as threads are free, in the order in which they are added."""
         self._native.add_bursts(self._isa, bursts.x, bursts.weight, bursts.arguments)
-        self._waiting.extend((bursts, number) for number in range(len(bursts.records)))
+        self._waiting.append(bursts)
 
     def add_descent(self, descent: GaussianDescent) -> None:
         """The same of a descent."""
         self._native.add_descent(self._isa, descent.x, descent.weight, descent.arguments)
-        self._waiting.append((descent, 0))
+        self._waiting.append(descent)
 
-    def _next(self) -> tuple[Any, int, tuple[int, int, int, int]]:
-        one, number = self._waiting.popleft()
-        self._taken += 1
-        return one, number, self._native.take(self._taken - 1)
+    def _next(self, pieces: int) -> list[tuple[int, int, int, int]]:
+        self._taken += pieces
+        told: list[tuple[int, int, int, int]] = self._native.take(self._taken - pieces, pieces)
+        return told
 
-    def take(self) -> GaussianTrail | None:
-        """The points of the next burst; None where no M-step of the rule may begin at its start."""
-        bursts, number, (done, failed, tried, accepted) = self._next()
-        if done == NO_START:
-            return None
-        trace = None if bursts.trace is None else bursts.trace[number]
-        return GaussianTrail(bursts.records[number], trace, bursts.shapes, done, failed, (tried, accepted))
+    def take(self) -> GaussianArrivals:
+        """What the next bursts brought, which were added together."""
+        bursts = self._waiting.popleft()
+        assert isinstance(bursts, GaussianBursts)
+        return GaussianArrivals(bursts, self._next(len(bursts.records)))
 
     def take_descent(self) -> tuple[list[Array], float] | None:
         """Weights, means and covariances at the end of the next descent, and the passes it took; None if it failed."""
-        descent, _, _ = self._next()
-        found: GaussianDescent = descent
-        return found.end
+        descent = self._waiting.popleft()
+        assert isinstance(descent, GaussianDescent)
+        self._next(1)
+        return descent.end

@@ -91,14 +91,15 @@ class _Group:
         if share.sum() < 2 * size * (d + 1) or np.count_nonzero(share) <= size:
             return None
         x, few = np.asarray(source.x[rows], dtype=np.float64), enlarged(model, size)
-        scale = x.std(axis=0)
+        z = x - x.mean(axis=0)
+        scale = np.sqrt(np.einsum("ij,ij->j", z, z) / len(z))
+        z /= np.where(scale > 0, scale, 1.0)
         weights, means, covariances = components_of(family.layout, params)
         before = few.parameters(
             weights=weights[which] / weights[which].sum(),
             means=means[which],
             covariances=covariances[0] if family.layout == "tied" else covariances[which],
         )
-        z = (x - x.mean(axis=0)) / np.where(scale > 0, scale, 1.0)
         return cls(few, which, ArraySource(x.astype(source.dtype), share, single=source.dtype == np.float32), z, before)
 
     def seeds(self, rng: np.random.Generator, times: int) -> AnyArray:
@@ -272,11 +273,11 @@ def regroupings(
         for ended in ends:
             if ended is None or ended.objective < least:
                 continue
-            fitted, statistics = ended.point()
-            means, reached = fitted["means"] / scale, ended.objective
+            means, reached = ended.means() / scale, ended.objective
             if any(abs(reached - height) <= _APART and matched(means, there, _NEAR) for height, there in known):
                 continue
-            if not group.model.faults(fitted, statistics):
+            fitted = ended.sound(group.model)
+            if fitted is not None:
                 known.append((reached, means))
                 yield reached - here.objective, group.within(model, params, fitted)
 

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -26,7 +27,7 @@ from jensen.errors import NumericalFailure
 from jensen.families.gaussian import Gaussian
 from jensen.fit.search.climbing import extrapolated, heading
 from jensen.fit.search.landscape import Together
-from jensen.kernels.flights import Flight, GaussianBursts, GaussianTrail
+from jensen.kernels.flights import Flight, GaussianArrivals, GaussianBursts
 from jensen.models.mixture import Mixture
 from jensen.solve.loop import Limits, run, unless_interrupted
 from jensen.solve.stopping import AitkenRule
@@ -34,8 +35,11 @@ from jensen.solve.variants import Plain
 
 T = TypeVar("T")
 
-# Runs that are asked for before the first of them is given.
+# Runs that are asked for behind those that are given next.
 _AHEAD = 32
+
+# Parameters of which bursts take the starts in one array.
+_STACKED = "weights", "means", "covariances"
 
 # A run: its model, where it starts, its journey as ``EM.journey`` tells it, and its rows.
 Start = tuple[Mixture, Parameters, tuple[int, float, int | None] | None, Block]
@@ -65,14 +69,13 @@ class Starts:
     @classmethod
     def of(cls, starts: Sequence[Parameters]) -> Starts:
         """One start at least, given one by one."""
-        stacked = (np.stack([start[name] for start in starts]) for name in ("weights", "means", "covariances"))
-        return cls(starts[0], *stacked)
+        return cls(starts[0], *(np.array([start[name] for start in starts]) for name in _STACKED))
 
     def behind(self, first: Parameters) -> Starts:
         """The same with another start in front."""
         stacked = (
             np.concatenate([first[name][None], array])
-            for name, array in (("weights", self.weights), ("means", self.means), ("covariances", self.covariances))
+            for name, array in zip(_STACKED, (self.weights, self.means, self.covariances), strict=True)
         )
         return Starts(self.template, *stacked)
 
@@ -102,12 +105,15 @@ class ShortEnd(NamedTuple):
         What is there, which may be degenerate.
     heading : float
         Where it leads, as it seems: no higher, if it ended because little was to come.
+    means : callable () -> ndarray of shape (K, d)
+        The means there, which take less than the whole point.
     """
 
     objective: float
     steps: int
     point: Callable[[], tuple[Parameters, Any]]
     heading: float
+    means: Callable[[], Array]
 
     def sound(self, model: Mixture) -> Parameters | None:
         """The parameters there; None if they are degenerate."""
@@ -140,18 +146,18 @@ def first_trails(
         for start in runs
     )
     with closing(_landed(asked)) as landed:
-        for start, trails in landed:
-            if start is None or trails is None:
+        for start, arrived in landed:
+            if start is None or arrived is None:
                 yield None
                 continue
             model, params, _, block = start
-            (trail,) = trails
+            trail = arrived.trail(0)
             yield None if trail is None or trail.done < 0 else model.along(params, trail, block)
 
 
 def _landed(
     asked: Iterable[tuple[T, GaussianBursts | None, int]],
-) -> Generator[tuple[T, list[GaussianTrail | None] | None], None, None]:
+) -> Generator[tuple[T, GaussianArrivals | None], None, None]:
     """What bursts of so many runs bring, beside what they came with; None for runs that take none.
 
     Some are asked for before the first is given.
@@ -159,9 +165,9 @@ def _landed(
     flight: Flight | None = None
     waiting, under_way = deque[tuple[T, bool, int]](), 0
 
-    def first() -> tuple[T, list[GaussianTrail | None] | None]:
-        one, flies, n_runs = waiting.popleft()
-        return one, [flight.take() for _ in range(n_runs)] if flight is not None and flies else None
+    def first() -> tuple[T, GaussianArrivals | None]:
+        one, flies, _ = waiting.popleft()
+        return one, flight.take() if flight is not None and flies else None
 
     for one, bursts, n_runs in asked:
         if bursts is not None:
@@ -169,7 +175,7 @@ def _landed(
             flight.add(bursts)
         waiting.append((one, bursts is not None, n_runs))
         under_way += n_runs
-        while under_way > _AHEAD:
+        while under_way - waiting[0][2] >= _AHEAD:
             under_way -= waiting[0][2]
             yield first()
     while waiting:
@@ -247,11 +253,11 @@ def short_ends_of_all(
     """
     asked = ((problem, _ready_all(*problem, n_iter, tol), len(problem[2])) for problem in problems)
     with closing(_landed(asked)) as landed:
-        for (model, source, starts), trails in landed:
-            if trails is None:
+        for (model, source, starts), arrived in landed:
+            if arrived is None:
                 yield [_plain_end(model, source, starts[i], n_iter, tol, limits) for i in range(len(starts))]
             else:
-                yield [_end_of(model, starts.template, trail, source.block(0)) for trail in trails]
+                yield _ends_of(model, starts.template, arrived, source.block(0))
 
 
 def _ready_all(model: Mixture, source: ArraySource, starts: Starts, n_iter: int, tol: float) -> GaussianBursts | None:
@@ -268,14 +274,21 @@ def in_bursts(model: Mixture, source: ArraySource) -> bool:
     return isinstance(family, Gaussian) and source.n_blocks == 1 and family.in_bursts(source.block(0))
 
 
-def _end_of(model: Mixture, template: Parameters, trail: GaussianTrail | None, block: Block) -> ShortEnd | None:
-    if trail is None or trail.done < 0:
-        return None
-    last, objective = trail.done, float(trail.objective[trail.done])
-    if not math.isfinite(objective):
-        return None
-    leads = objective if trail.is_over else extrapolated(trail.objective[max(last - 2, 0) : last + 1].tolist())
-    return ShortEnd(objective, last, lambda: model.along(template, trail, block).point(last), leads)
+def _ends_of(model: Mixture, template: Parameters, arrived: GaussianArrivals, block: Block) -> list[ShortEnd | None]:
+    def point(number: int, step: int) -> tuple[Parameters, Any]:
+        trail = arrived.trail(number)
+        assert trail is not None
+        return model.along(template, trail, block).point(step)
+
+    found, objectives = list[ShortEnd | None](), arrived.bursts.objective
+    ends = zip(arrived.objective.tolist(), arrived.done.tolist(), arrived.is_over.tolist(), strict=True)
+    for i, (reached, last, over) in enumerate(ends):
+        if not math.isfinite(reached):
+            found.append(None)
+            continue
+        leads = reached if over else extrapolated(objectives[i, max(last - 2, 0) : last + 1].tolist())
+        found.append(ShortEnd(reached, last, partial(point, i, last), leads, partial(arrived.means, i)))
+    return found
 
 
 def _plain_end(
@@ -286,4 +299,7 @@ def _plain_end(
         ended = unless_interrupted(run(Plain("off").solver(model, rule), source, start, rule, limits))
     except NumericalFailure:
         return None
-    return ShortEnd(ended.objective, ended.n_iter, lambda: (ended.params, ended.statistics), heading(ended))
+    params, statistics = ended.params, ended.statistics
+    return ShortEnd(
+        ended.objective, ended.n_iter, lambda: (params, statistics), heading(ended), lambda: params["means"]
+    )

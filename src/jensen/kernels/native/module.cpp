@@ -224,12 +224,17 @@ class Flight {
 
     size_t size() const { return flight_->size(); }
 
-    Ended take(size_t number) {
-        if (number >= size()) throw nb::index_error("there is nothing of this number");
+    // What became of so many, from this number on.
+    std::vector<Ended> take(size_t first, size_t count) {
+        if (first + count > size()) throw nb::index_error("there is nothing of this number");
         nb::gil_scoped_release release;
-        flight_->wait_for(number);
-        const jensen::Arrival& found = found_[number];
-        return {found.done, found.failed, found.tried, found.accepted};
+        std::vector<Ended> told;
+        for (size_t i = first; i < first + count; ++i) {
+            flight_->wait_for(i);
+            const jensen::Arrival& found = found_[i];
+            told.emplace_back(found.done, found.failed, found.tried, found.accepted);
+        }
+        return told;
     }
 
   private:
@@ -441,7 +446,7 @@ NB_MODULE(_native, m) {
              nb::arg("weight").none(), nb::arg("given"))
         .def("add_descent", &Flight::add_descent<float>, nb::arg("isa"), nb::arg("x").noconvert(),
              nb::arg("weight").none(), nb::arg("given"))
-        .def("take", &Flight::take, nb::arg("number"))
+        .def("take", &Flight::take, nb::arg("first"), nb::arg("count"))
         .def("__len__", &Flight::size);
     m.def("merge_losses", &merge_losses, nb::arg("shape"), nb::arg("weight"), nb::arg("weights"), nb::arg("means"),
           nb::arg("covariances"), nb::arg("losses").noconvert());
