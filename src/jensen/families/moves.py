@@ -158,7 +158,8 @@ def cheapest_merges(
         i, j = first[at], second[at]
         both = rows[i][columns[j, rows[i]] > _FAINT]
         one, other = columns[i, both], columns[j, both]
-        entropy = weight[both] @ (xlogy(one + other, one + other) - xlogy(one, one) - xlogy(other, other))
+        sums = one + other
+        entropy = weight[both] @ (sums * np.log(sums) - one * np.log(one) - other * np.log(other))
         insort(found, (float(least[at] + entropy), at))
     chosen = [at for _, at in found[:n_pairs]]
     return first[chosen], second[chosen], np.array([loss for loss, _ in found[:n_pairs]])
