@@ -351,6 +351,20 @@ def test_bursts_on_different_rows_go_together(threads):
             (alone,) = short_ends(model, source, [both[0]], 12, 0.01)
             assert [end.objective for end in ends] == [alone.objective] * 2
             np.testing.assert_array_equal(ends[1].point()[0]["means"], alone.point()[0]["means"])
+            np.testing.assert_array_equal(ends[1].means(), alone.point()[0]["means"])
+
+
+def test_another_problem_is_asked_for_while_one_of_many_starts_is_on_its_way():
+    model, source, asked = mixture(2, 2, "VVV"), ArraySource(table(0, 200, 2, 2)), []
+    starts = Starts.of([start_from(model, source.x, np.arange(200) % 2)] * (2 * _AHEAD))
+
+    def problems():
+        for i in range(4):
+            asked.append(i)
+            yield model, source, starts
+
+    for i, ends in enumerate(short_ends_of_all(problems(), 5, 0.0)):
+        assert len(ends) == len(starts) and len(asked) == min(i + 2, 4)
 
 
 def test_smallest_ratios_are_those_of_lapack():

@@ -117,7 +117,7 @@ class GaussianBursts:
     shapes: tuple[tuple[int, ...], ...]
 
     @property
-    def objective(self) -> Array:
+    def objectives(self) -> Array:
         """The objectives (starts, steps + 1) of all points, once they are there."""
         return self.records[:, :, -_MARKS] if self.trace is None else self.trace
 
@@ -159,14 +159,14 @@ class GaussianArrivals:
     @property
     def is_over(self) -> AnyArray:
         """Whether they took fewer steps than they might, and none failed, shape (starts,)."""
-        most = self.bursts.objective.shape[1] - 1
+        most = self.bursts.objectives.shape[1] - 1
         return np.array([failed < 0 and done < most for done, failed, *_ in self.told])
 
     @property
     def objective(self) -> Array:
         """The objectives (starts,) at the ends, no number where a start has no density."""
         done = self.done
-        reached = self.bursts.objective[np.arange(len(done)), np.maximum(done, 0)]
+        reached = self.bursts.objectives[np.arange(len(done)), np.maximum(done, 0)]
         return np.where(done < 0, math.nan, reached)
 
     def means(self, number: int) -> Array:

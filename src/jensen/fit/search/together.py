@@ -280,7 +280,7 @@ def _ends_of(model: Mixture, template: Parameters, arrived: GaussianArrivals, bl
         assert trail is not None
         return model.along(template, trail, block).point(step)
 
-    found, objectives = list[ShortEnd | None](), arrived.bursts.objective
+    found, objectives = list[ShortEnd | None](), arrived.bursts.objectives
     ends = zip(arrived.objective.tolist(), arrived.done.tolist(), arrived.is_over.tolist(), strict=True)
     for i, (reached, last, over) in enumerate(ends):
         if not math.isfinite(reached):
