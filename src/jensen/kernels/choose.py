@@ -137,12 +137,11 @@ def native_factors(
     A burst takes them from the same code, so that a run goes on from where another ended, bit by bit. The last value
     is the component that has no Cholesky factor, or -1. None where the kernel or LAPACK does it otherwise.
     """
-    module = choice().module
-    if module is None or ridge.size > FEW_FEATURES:
+    chosen = choice()
+    if chosen.module is None or ridge.size > FEW_FEATURES:
         return None
-    isa = choice().isa
     whitening, constants, penalty = np.empty(covariances.shape), np.empty(n_components), np.empty(n_components)
-    failed = module.factors(isa, LAYOUT_CODES[shape], covariances, ridge, whitening, constants, penalty)
+    failed = chosen.module.factors(chosen.isa, LAYOUT_CODES[shape], covariances, ridge, whitening, constants, penalty)
     return whitening, constants, penalty, failed
 
 

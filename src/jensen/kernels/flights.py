@@ -171,10 +171,9 @@ class GaussianArrivals:
 
     def means(self, number: int) -> Array:
         """The means (K, d) at one end, on loan."""
-        (k,), (_, d) = self.bursts.shapes[:2]
         records = self.bursts.records[number]
-        means: Array = records[self.told[number][0] % len(records), k : k + k * d]
-        return means.reshape(k, d)
+        _, means = _unpacked(records[self.told[number][0] % len(records)], self.bursts.shapes[:2])
+        return means
 
 
 def ready_bursts(

@@ -4,38 +4,34 @@
 #include <cmath>
 #include <limits>
 
+#include "log_product.hpp"
+
 namespace jensen {
 
 namespace {
 
 // A pivot below this share of the largest diagonal entry leaves the sign of an eigenvalue open.
 constexpr double kClear = 1e-10;
-constexpr double kTiny = 1e-100;
 // Implicit QL takes about two rounds for an eigenvalue.
 constexpr int kMaxRounds = 100;
 
 }  // namespace
 
 bool log_determinant_half(const double* matrix, int d, double* factor, double* log_diagonal) {
-    double total = 0.0, product = 1.0;
+    LogProduct roots;
     for (int j = 0; j < d; ++j) {
         double pivot = matrix[j * d + j];
         for (int l = 0; l < j; ++l) pivot -= factor[j * d + l] * factor[j * d + l];
         if (!(pivot > 0.0 && std::isfinite(pivot))) return false;
         const double root = factor[j * d + j] = std::sqrt(pivot), inverse = 1.0 / root;
-        // Roots lie between 1e-162 and 1e154: before the product leaves the floats, its logarithm is taken.
-        product *= root;
-        if (product < kTiny || product > 1.0 / kTiny) {
-            total += std::log(product);
-            product = 1.0;
-        }
+        roots.times(root);
         for (int i = j + 1; i < d; ++i) {
             double sum = matrix[i * d + j];
             for (int l = 0; l < j; ++l) sum -= factor[i * d + l] * factor[j * d + l];
             factor[i * d + j] = sum * inverse;
         }
     }
-    *log_diagonal = total + std::log(product);
+    *log_diagonal = roots.log();
     return true;
 }
 

@@ -1,6 +1,7 @@
 // Whitening factors of small covariances: inverses of Cholesky factors, a row of a matrix in one or a few vectors.
 #pragma once
 
+#include "log_product.hpp"
 #include "workspace.hpp"
 
 namespace JENSEN_ISA {
@@ -20,10 +21,10 @@ template <int D>
 bool invert_factor(const double* matrix, const double* ridge, double* inverse, double* log_diagonal, double* penalty) {
     constexpr int L = kLanes<double>, V = Square<D>::kVectors;
     Square<D> u, w;  // A = U'U, and W U' = 1
-    double reciprocals[D], product = 1.0;
+    double reciprocals[D];
+    jensen::LogProduct roots;
 #pragma GCC unroll 8
     for (int i = 0; i < D; ++i) __builtin_memcpy(u.row[i], matrix + i * D, D * sizeof(double));
-    *log_diagonal = 0.0;
 #pragma GCC unroll 8
     for (int j = 0; j < D; ++j) {
         const double pivot = u.at(j, j);
@@ -31,12 +32,7 @@ bool invert_factor(const double* matrix, const double* ridge, double* inverse, d
         if (!(pivot > 0.0 && pivot <= 1.7976931348623157e308)) return false;
         const double root = __builtin_sqrt(pivot);
         reciprocals[j] = 1.0 / root;
-        // Roots lie between 1e-162 and 1e154: before the product leaves the floats, its logarithm is taken.
-        product *= root;
-        if (product < 1e-100 || product > 1e100) {
-            *log_diagonal += log_scalar(product);
-            product = 1.0;
-        }
+        roots.times(root);
 #pragma GCC unroll 8
         for (int v = j / L; v < V; ++v) u.row[j][v] *= reciprocals[j];
 #pragma GCC unroll 8
@@ -44,7 +40,7 @@ bool invert_factor(const double* matrix, const double* ridge, double* inverse, d
 #pragma GCC unroll 8
             for (int v = i / L; v < V; ++v) u.row[i][v] -= u.at(j, i) * u.row[j][v];
     }
-    *log_diagonal += log_scalar(product);
+    *log_diagonal = roots.log();
     Vec<double> squares[V] = {};
 #pragma GCC unroll 8
     for (int i = 0; i < D; ++i) {

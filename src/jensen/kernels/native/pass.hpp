@@ -15,7 +15,7 @@ void moments(Task<T>& task, void* scratch) {
     Workspace<T> w;
     layout<T>(w, task.d, task.K, task.shape, static_cast<char*>(scratch));
     prepare(task, w);
-    const int64_t size = lanes_size<T>(task.d, task.K, task.shape);
+    const int64_t size = lanes_size(task.d, task.K, task.shape);
     for (int64_t i = 0; i < size; ++i) w.lanes[i] = 0.0;
     const bool may_prune = task.last && can_prune(task.d, task.K, task.shape) && task.n > 0 && task.last[0] != -2;
     if (may_prune && task.last[0] >= 0) {

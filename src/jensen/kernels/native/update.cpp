@@ -8,12 +8,13 @@
 #include <vector>
 
 #include "dense.hpp"
+#include "log_product.hpp"
 
 namespace jensen {
 
 namespace {
 
-constexpr double kLog2Pi = 1.8378770664093454836, kSmallProduct = 1e-100;
+constexpr double kLog2Pi = 1.8378770664093454836;
 
 double penalty_of(const double* inverse, const double* ridge, int d) {
     double total = 0.0;
@@ -23,7 +24,8 @@ double penalty_of(const double* inverse, const double* ridge, int d) {
 }
 
 // Of K matrices; -1, or the first that is not positive definite.
-int factor_matrices(const Kernels& kernels, int K, int d, const double* ridge, const Mixture& mixture, double* scratch) {
+int factor_matrices(const Kernels& kernels, int K, int d, const double* ridge, const Mixture& mixture,
+                    double* scratch) {
     if (d <= kUnrolled) {
         return kernels.factorise(K, d, mixture.covariances, ridge, mixture.whitening, mixture.constants,
                                  mixture.penalty);
@@ -63,20 +65,16 @@ int factors(const Kernels& kernels, Shape shape, int K, int d, const double* rid
             mixture.penalty[k] = 0.5 * w * w * trace_ridge;
             continue;
         }
-        double log_sum = 0.0, product = 1.0, penalty = 0.0;
+        LogProduct scales;
+        double penalty = 0.0;
         for (int j = 0; j < d; ++j) {
             const int at = k * d + j;
             if (!(mixture.covariances[at] > 0.0 && std::isfinite(mixture.covariances[at]))) return k;
             const double w = mixture.whitening[at] = 1.0 / std::sqrt(mixture.covariances[at]);
-            // These lie between 1e-154 and 1e162: before the product leaves the floats, its logarithm is taken.
-            product *= w;
-            if (product < kSmallProduct || product > 1.0 / kSmallProduct) {
-                log_sum += std::log(product);
-                product = 1.0;
-            }
+            scales.times(w);
             penalty += w * w * ridge[j];
         }
-        mixture.constants[k] = base + (log_sum + std::log(product));
+        mixture.constants[k] = base + scales.log();
         mixture.penalty[k] = 0.5 * penalty;
     }
     return -1;

@@ -12,7 +12,7 @@ namespace JENSEN_ISA {
 using jensen::Shape;
 using jensen::Task;
 
-constexpr int kSmall = jensen::kUnrolled;  // up to here every loop over features is unrolled and moments stay in registers
+constexpr int kSmall = jensen::kUnrolled;  // up to here loops over features are unrolled and moments stay in registers
 constexpr double kFarApart = 1e4;  // standard deviations between components beyond which each whitens rows for itself
 constexpr int kTile = 4;      // above, triangles go in tiles of 4 x 4
 constexpr int kStrip = kRegisters >= 32 ? 4 : 2;  // vectors of rows that one tile of the E-step works on
@@ -105,8 +105,7 @@ constexpr int64_t whitened_size(int d, int K, Shape shape) {
 }
 
 // Numbers in `lanes`.
-template <class T>
-int64_t lanes_size(int d, int K, Shape shape) {
+inline int64_t lanes_size(int d, int K, Shape shape) {
     const int64_t small = static_cast<int64_t>(accumulators(d, shape)) * K + kSumsBeyond;
     if (takes_gram(d, K, shape)) return std::max(small, tiles_size(K + d + 1));
     if (d <= kSmall) return small;
@@ -140,7 +139,7 @@ size_t layout(Workspace<T>& w, int d, int K, Shape shape, char* base) {
     w.factor = reinterpret_cast<T*>(take(sizeof(T) * w.factor_size * (shape == Shape::tied ? 1 : K)));
     w.offset = reinterpret_cast<T*>(take(sizeof(T) * K));
     w.origin = reinterpret_cast<double*>(take(sizeof(double) * d));
-    w.lanes = reinterpret_cast<double*>(take(sizeof(double) * lanes_size<T>(d, K, shape)));
+    w.lanes = reinterpret_cast<double*>(take(sizeof(double) * lanes_size(d, K, shape)));
     w.whitened = reinterpret_cast<double*>(take(sizeof(double) * whitened_size(d, K, shape)));
     const bool prunable = can_prune(d, K, shape);
     const size_t strips = prunable ? static_cast<size_t>(w.rows / (kStrip * kLanes<T>)) : 0;
